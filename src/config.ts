@@ -4,6 +4,7 @@ import { ALL_SETTINGS, assemble, type Config, type Setting } from "./config/sett
 import { locations } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
 import { crossCheck } from "./config/cross_check.ts";
+import type { ServerOverride } from "./config/server_policy.ts";
 import { readTrusted } from "./trusted_path.ts";
 import { FileError } from "./system/files.ts";
 import { quoteWords } from "./redact.ts";
@@ -94,15 +95,28 @@ interface ShownSetting {
   readonly from: string;
 }
 
-/** Every setting with its value, secrets hidden. */
-export function describeSettings(loaded: LoadedConfig): ShownSetting[] {
+/** Every setting with its value, secrets hidden. `overrides`: what the server's policy has changed. */
+export function describeSettings(
+  loaded: LoadedConfig,
+  overrides: readonly ServerOverride[] = [],
+): ShownSetting[] {
   return ALL_SETTINGS.map((setting) => {
+    const override = overrides.find(({ path }) => path === setting.path);
+    if (override !== undefined) {
+      const from = `server, instead of ${setting.kind.show(loaded.values.get(setting.path))}`;
+      return { path: setting.path, value: setting.kind.show(override.valueMs), from };
+    }
     const value = loaded.values.get(setting.path) ?? null;
     const source = loaded.sources.get(setting.path);
     const shown = value === null ? "" : setting.isSecret ? "(set)" : setting.kind.show(value);
     const from = source?.from === "default" ? "default" : `${source?.from}: ${source?.detail}`;
     return { path: setting.path, value: shown, from };
   });
+}
+
+/** Whether a setting has been set, in the file, the environment or on the command line. */
+export function isSet({ sources }: LoadedConfig, path: string): boolean {
+  return (sources.get(path)?.from ?? "default") !== "default";
 }
 
 async function findFile(

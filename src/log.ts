@@ -142,7 +142,8 @@ function quote(value: string | number | boolean | null): string {
 
 const SECRET_NAME = /token|authorization|password|secret/i;
 
-function cleanFields(fields: LogFields, secrets: Secrets): LogFields {
+/** The fields as they may be shown: without secrets and without controls. */
+export function cleanFields(fields: LogFields, secrets: Secrets): LogFields {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {
       const shown = SECRET_NAME.test(name) ? "(hidden)" : value;

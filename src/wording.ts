@@ -31,3 +31,11 @@ function distance(a: string, b: string): number {
   }
   return row[b.length] ?? 0;
 }
+
+/** "3d 4h 5m". */
+export function describeDays(uptimeS: number): string {
+  const minutes = Math.floor(uptimeS / 60);
+  const days = Math.floor(minutes / 1_440);
+  const hours = Math.floor(minutes / 60) % 24;
+  return `${days}d ${hours}h ${minutes % 60}m`;
+}

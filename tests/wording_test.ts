@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { joinNames, suggest } from "../src/wording.ts";
+import { describeDays, joinNames, suggest } from "../src/wording.ts";
 
 Deno.test("joinNames() lists ten names and counts the rest", () => {
   const names = Array.from({ length: 12 }, (_, n) => `p${n}`);
@@ -40,4 +40,14 @@ Deno.test("suggest() finds a key in another section", () => {
 
 Deno.test("suggest() returns undefined if no word is known", () => {
   assertEquals(suggest("server.url", []), undefined);
+});
+
+Deno.test("describeDays() counts days, hours and minutes", () => {
+  assertEquals([0, 59, 60, 86_399, 86_400].map(describeDays), [
+    "0d 0h 0m",
+    "0d 0h 0m",
+    "0d 0h 1m",
+    "0d 23h 59m",
+    "1d 0h 0m",
+  ]);
 });

@@ -1,14 +1,20 @@
 /** The wiring of an agent, from a system, a configuration and an identity: constructed, then opened. */
 
-import { connectionPolicies, longestScannerOpenMs } from "../breaker/policies.ts";
-import type { NewEvent } from "../buffer/buffer.ts";
+import {
+  type ConnectionPolicies,
+  connectionPolicies,
+  longestScannerOpenMs,
+} from "../breaker/policies.ts";
+import type { Breaker } from "../breaker/breaker.ts";
+import { appendEvents, type NewEvent } from "../buffer/buffer.ts";
 import type { CommandHandler } from "../buffer/journal.ts";
 import { failureEvent } from "../commands/command_log.ts";
 import { commandHandlers } from "../commands/handlers.ts";
 import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
+import { applyPolicy, isEnabledByServer } from "../config/server_policy.ts";
 import type { Config } from "../config/settings.ts";
-import { hostFacts, hostMetrics } from "../host/host.ts";
+import { hostMetrics } from "../host/host.ts";
 import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { Connection } from "../connection/connection.ts";
@@ -23,21 +29,30 @@ import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import type { Scanner } from "../scanners/scanner.ts";
-import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
+import type { ServerPolicy } from "../server/policy.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import { subsystemOf } from "../server/subsystems.ts";
 import { closesAbsent } from "../server/update_item.ts";
-import { FileError } from "../system/files.ts";
 import type { CpuTimes, System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
+import { AgentEvents } from "./agent_events.ts";
+import { BreakerReport } from "./breaker_report.ts";
 import { BreakerResetRequests, CONNECTION } from "./breaker_reset.ts";
 import { createClient } from "./create_client.ts";
-import { checkInBody, systemInfoEvent } from "./host_report.ts";
+import { checkInBody, collectSystemInfo } from "./host_report.ts";
 import type { InstanceLock } from "./instance_lock.ts";
 import { machineIdForCalls } from "./machine_binding.ts";
-import { loadScannerBreakers, loadState, saveScannerBreakers, saveState } from "./saved_state.ts";
+import {
+  createSaver,
+  loadScannerBreakers,
+  loadState,
+  orDefault,
+  saveScannerBreakers,
+  saveState,
+} from "./saved_state.ts";
+import { loadPolicy, PolicyRefresh } from "./server_policy.ts";
 import { StateDirectory } from "./state_directory.ts";
 
 /** Between two checks of the state directory and of the requests in it. */
@@ -53,6 +68,8 @@ interface AgentDeps {
   readonly secrets?: Secrets;
   /** Handlers of commands that this version refuses. @default none */
   readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
+  /** Whether the owner has set a setting himself: the server's policy leaves it. @default none is */
+  isSet?(path: string): boolean;
   /** The lock on the state directory, which is renewed if that is created anew. @default none */
   readonly lock?: InstanceLock;
 }
@@ -62,8 +79,12 @@ interface AgentDeps {
  * refuses is no error: the agent starts with defaults, and holds in memory what it cannot write. Throws
  * `FileError`, `ConfigError` or `Error` where a certificate cannot be used.
  */
-export async function openAgent(deps: AgentDeps): Promise<Agent> {
-  const { system, config, identity, stateDirectory, log } = deps;
+export async function openAgent(given: AgentDeps): Promise<Agent> {
+  const { system, config, identity, stateDirectory } = given;
+  const secrets = given.secrets ?? secretsOf(identity);
+  const events = new AgentEvents(given.log, { clock: system.clock, secrets });
+  const { log } = events;
+  const deps = { ...given, log };
   const machineId = await machineIdForCalls(
     system,
     stateDirectory,
@@ -72,7 +93,7 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
   const client = await createClient(system, config, identity.serverUrl, {
     machineId,
     warn: (why) => log.warning("file is not safe", { why }),
-    secrets: deps.secrets ?? secretsOf(identity),
+    secrets,
   });
   const longest = {
     notBeforeMs: 2 * OPERATOR_WAIT_MS,
@@ -95,8 +116,11 @@ export async function openAgent(deps: AgentDeps): Promise<Agent> {
     new Map(),
     () => loadScannerBreakers(system, stateDirectory, longestOpenMs),
   );
-  const agent = new Agent(deps, { client, state, breakers });
+  const saidBefore = await loadPolicy(system, stateDirectory, identity.serverUrl);
+  const policy = saidBefore?.policy ?? null;
+  const agent = new Agent(deps, { client, state, breakers, policy });
   await agent.open();
+  agent.recordEvents(events);
   return agent;
 }
 
@@ -104,6 +128,15 @@ interface Loaded {
   readonly client: Client;
   readonly state: AgentState;
   readonly breakers: ScannerBreakers;
+  readonly policy: ServerPolicy | null;
+}
+
+/** What the server's policy has a part in, and the policy that it is made from. */
+interface Rules {
+  readonly policy: ServerPolicy | null;
+  readonly backoff: Config["backoff"];
+  readonly jitterMaxMs: number | null;
+  readonly policies: ConnectionPolicies;
 }
 
 /** An agent, from `openAgent`. */
@@ -118,15 +151,18 @@ export class Agent {
   readonly #session: Session;
   readonly #connection: Connection;
   readonly #findHandler: (type: string) => CommandHandler;
+  readonly #policy: PolicyRefresh;
   readonly #runner: CommandRunner;
   readonly #requests: BreakerResetRequests;
+  readonly #breakerReport: BreakerReport;
+  #rules: Rules | null = null;
   /** The server's names of the package managers on this host, as they were found last. */
   #subsystems: readonly string[] = [];
   /** At the last check-in, for the CPU's load since then. */
   #cpus: readonly CpuTimes[];
 
-  constructor(deps: AgentDeps, { client, state, breakers }: Loaded) {
-    const { system: { files, machine }, stateDirectory, log } = deps;
+  constructor(deps: AgentDeps, { client, state, breakers, policy }: Loaded) {
+    const { system: { files, machine }, stateDirectory, log, identity: { serverUrl } } = deps;
     this.#deps = deps;
     this.#client = client;
     this.#rotation = new TokenRotation({ ...deps, client }, deps.identity);
@@ -136,6 +172,9 @@ export class Agent {
     this.#keyRing = this.#createKeyRing();
     this.#session = this.#createSession();
     this.#connection = this.#createConnection(state);
+    const connection = this.#connection;
+    this.#breakerReport = new BreakerReport(deps.system.clock, this.#breakersNow());
+    this.#policy = new PolicyRefresh({ ...deps, serverUrl, client, connection }, policy);
     this.#findHandler = this.#createHandlers();
     this.#runner = this.#createRunner();
     this.loop = this.#createLoop(state);
@@ -147,6 +186,14 @@ export class Agent {
   async open(): Promise<void> {
     await this.#directory.open();
     await this.#findScanners();
+  }
+
+  /** What the log says of the agent goes into the buffer, once the server has a place for it. */
+  recordEvents(events: AgentEvents): void {
+    events.attach({
+      queue: this.#directory.buffer,
+      isWanted: () => this.#policy.policy !== null,
+    });
   }
 
   /** Closes a breaker on the operator's request: "connection", or that of a scanner. */
@@ -224,12 +271,14 @@ export class Agent {
 
   #createConnection({ connection }: AgentState): Connection {
     const { system: { clock, random }, config, log } = this.#deps;
-    const { backoff, breaker } = config;
+    const rules = () => this.#rulesNow();
     return new Connection({
       clock,
       random,
       log,
-      policies: connectionPolicies({ backoff, breaker, intervalMs: intervalOf(this.#deps) }),
+      get policies() {
+        return rules().policies;
+      },
       isRapid: () => this.loop.isRapid,
       callLimitMs: longestCallMs(config),
       client: this.#client,
@@ -252,6 +301,7 @@ export class Agent {
         return serverVersion === undefined ? null : closesAbsent(serverVersion);
       },
       hasPending: (snapshotOf) => this.#directory.buffer.hasPending(snapshotOf),
+      isEnabled: (name) => isEnabledByServer(this.#policy.policy, name),
       collectSystemInfo: () => this.#collectSystemInfo(),
     });
   }
@@ -275,8 +325,10 @@ export class Agent {
 
   #createLoop(state: AgentState): Loop {
     const { system, config, identity, stateDirectory, log } = this.#deps;
-    const { backoff, polling, commands: { unsigned } } = config;
+    const { polling, commands: { unsigned } } = config;
     const { clock, random } = system;
+    const intervalMs = intervalOf(this.#deps);
+    const rules = () => this.#rulesNow();
     const { buffer, journal } = this.#directory;
     return new Loop({
       agentId: identity.agentId,
@@ -297,8 +349,16 @@ export class Agent {
         unsigned,
         findHandler: this.#findHandler,
       }),
-      backoff,
-      polling: { ...polling, intervalMs: intervalOf(this.#deps) },
+      get backoff() {
+        return rules().backoff;
+      },
+      get polling() {
+        return { ...polling, intervalMs, jitterMaxMs: rules().jitterMaxMs };
+      },
+      afterCheckIn: async (signal) => {
+        await this.#policy.refresh(signal);
+        this.#reportBreakers();
+      },
       describeHost: (rapidLeftMs) => this.#describeHost(rapidLeftMs),
       collectSystemInfo: () => this.#collectSystemInfo(),
       saveState: createSaver<AgentState>(
@@ -309,6 +369,28 @@ export class Agent {
           saveState(system, stateDirectory, saved, { durability: isDurable ? "content" : "none" }),
       ),
     }, state);
+  }
+
+  /** Only a server that has a policy has a route for them. */
+  #reportBreakers(): void {
+    if (this.#policy.policy === null) return;
+    const report = this.#breakerReport.next(this.#breakersNow());
+    if (report !== null) appendEvents(this.#directory.buffer, this.#deps.log, [report]);
+  }
+
+  #breakersNow(): (readonly [name: string, breaker: Breaker])[] {
+    return [[CONNECTION, this.#connection.state.breaker], ...this.#scanners.breakers];
+  }
+
+  /** The configuration's rules as the server's latest policy changes them. */
+  #rulesNow(): Rules {
+    const { policy } = this.#policy;
+    if (this.#rules !== null && this.#rules.policy === policy) return this.#rules;
+    const { config, isSet } = this.#deps;
+    const { backoff, jitterMaxMs } = applyPolicy(config, policy, isSet ?? (() => false));
+    const { breaker } = config;
+    const policies = connectionPolicies({ backoff, breaker, intervalMs: intervalOf(this.#deps) });
+    return this.#rules = { policy, backoff, jitterMaxMs, policies };
   }
 
   /** The body of a check-in. */
@@ -346,12 +428,7 @@ export class Agent {
   async #collectSystemInfo(): Promise<NewEvent> {
     const { system, stateDirectory } = this.#deps;
     await this.#findScanners(); // Hourly, as these facts are.
-    const facts = await hostFacts(system);
-    const nowMs = system.clock.nowMs();
-    const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;
-    // Without the file the need for a restart is unknown; the other facts are reported in any case.
-    const scans = await readLastScans(system.files, stateDirectory).catch(() => ({}));
-    return systemInfoEvent(facts, nowMs, lastReboot(scans, startedMs));
+    return await collectSystemInfo(system, stateDirectory);
   }
 }
 
@@ -363,54 +440,4 @@ function intervalOf({ identity, config }: AgentDeps): number {
 /** Health, the call, a renewal, the call again, and a margin for what lies between. */
 function longestCallMs({ http }: Config): number {
   return http.healthTimeoutMs + 3 * http.timeoutMs + 5_000;
-}
-
-/** Loads a value. A disk that refuses is logged, and the value is the default. */
-async function orDefault<T>(
-  log: Log,
-  what: string,
-  otherwise: T,
-  load: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await load();
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    log.error("cannot read saved state; starting with defaults", { what, why: error.message });
-    return otherwise;
-  }
-}
-
-/**
- * Saves a value whenever it is called, one write at a time and the latest value last. A disk that refuses
- * is logged once, not for every value.
- */
-function createSaver<T>(
-  log: Log,
-  what: string,
-  save: (value: T, options: { isDurable: boolean }) => Promise<void>,
-): (value: T, options?: { isDurable: boolean }) => Promise<void> {
-  let isRefused = false;
-  let queue = Promise.resolve();
-  let waiting: { value: T; isDurable: boolean; saved: Promise<void> } | null = null;
-  const saveWaiting = async () => {
-    if (waiting === null) return;
-    const { value, isDurable } = waiting;
-    waiting = null;
-    try {
-      await save(value, { isDurable });
-      if (isRefused) log.info("saved again", { what });
-      isRefused = false;
-    } catch (error) {
-      if (!isRefused) log.error("not saved", { what, why: String(error) });
-      isRefused = true;
-    }
-  };
-  return (value, { isDurable } = { isDurable: true }) => {
-    if (waiting === null) {
-      queue = queue.then(saveWaiting);
-      waiting = { value, isDurable, saved: queue };
-    } else waiting = { ...waiting, value, isDurable: isDurable || waiting.isDurable };
-    return waiting.saved;
-  };
 }

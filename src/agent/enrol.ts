@@ -5,6 +5,7 @@ import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
 import { loadMachineBinding, machineIdForCalls, saveRegisteredId } from "./machine_binding.ts";
 import { STATE_FILE } from "./saved_state.ts";
+import { POLICY_FILE } from "./server_policy.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config/settings.ts";
 import { KeyRing } from "../connection/key_ring.ts";
@@ -180,6 +181,7 @@ export async function saveNew(
 /** The state of an earlier identity does not apply, nor does the snapshot of its reports. */
 export async function removePast(system: System, stateDirectory: string): Promise<void> {
   await STATE_FILE.remove(system.files, stateDirectory);
+  await POLICY_FILE.remove(system.files, stateDirectory);
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
   await removeServerKeys(system.files, stateDirectory);
 }

@@ -1,11 +1,14 @@
 /** Encodes the host's facts and figures for the server: registration, check-in, system info. */
 
 import type { NewEvent } from "../buffer/buffer.ts";
-import type { Device } from "../host/device.ts";
-import type { HostFacts, HostMetrics } from "../host/host.ts";
+import { type Device, deviceFacts } from "../host/device.ts";
+import { type HostFacts, hostFacts, type HostMetrics } from "../host/host.ts";
+import { lastReboot, readLastScans } from "../scanners/last_scans.ts";
 import { cut, encodeBody, LIMITS } from "../server/limits.ts";
+import { describeDays } from "../wording.ts";
 import type { CheckInBody, RegisterBody } from "../server/protocol.ts";
 import { subsystemOf } from "../server/subsystems.ts";
+import type { System } from "../system/system.ts";
 import type { RebootState } from "../update.ts";
 
 const GIB = 1_024 ** 3;
@@ -22,7 +25,6 @@ interface Registrant {
 
 /** The body of a registration. The dashboard shows these metadata keys. */
 export function registerBody(facts: HostFacts, agent: Registrant): RegisterBody {
-  const { type, model, distro } = agent.device;
   const disk = facts.disks[0];
   const metadata = {
     installation_time: new Date(agent.nowMs).toISOString(),
@@ -30,7 +32,7 @@ export function registerBody(facts: HostFacts, agent: Registrant): RegisterBody 
     cpu_cores: facts.cpuCores,
     memory_total: facts.memoryTotalBytes,
     processes: facts.processes,
-    uptime: facts.uptimeS === null ? null : describeUptime(facts.uptimeS),
+    uptime: facts.uptimeS === null ? null : describeDays(facts.uptimeS),
     disk_mount: disk?.mount ?? null,
     disk_total: disk?.totalBytes ?? null,
     disk_used: disk?.usedBytes ?? null,
@@ -46,11 +48,18 @@ export function registerBody(facts: HostFacts, agent: Registrant): RegisterBody 
     os_architecture: cut(serverArchitecture(facts.architecture), LIMITS.osArchitecture),
     agent_version: cut(agent.agentVersion, LIMITS.agentVersion),
     machine_id: agent.machineId,
+    ...deviceBody(agent.device),
+    available_scanners: agent.scanners.map(subsystemOf),
+    metadata: Object.fromEntries(known),
+  };
+}
+
+/** The device as the registration and the host facts name it. */
+function deviceBody({ type, model, distro }: Device) {
+  return {
     device_type: type,
     ...(model !== null && { device_model: cut(model, LIMITS.deviceModel) }),
     ...(distro !== null && { os_distro: cut(distro, LIMITS.osDistro) }),
-    available_scanners: agent.scanners.map(subsystemOf),
-    metadata: Object.fromEntries(known),
   };
 }
 
@@ -70,6 +79,16 @@ function serverArchitecture(machine: string): string {
   return GO_ARCHITECTURES.get(machine) ?? machine;
 }
 
+/** Collects the host's facts, with the need for a restart that the last scans found, as an event. */
+export async function collectSystemInfo(system: System, stateDirectory: string): Promise<NewEvent> {
+  const [facts, device] = await Promise.all([hostFacts(system), deviceFacts(system)]);
+  const nowMs = system.clock.nowMs();
+  const startedMs = facts.uptimeS === null ? null : nowMs - facts.uptimeS * 1_000;
+  // Without the file the need for a restart is unknown; the other facts are reported in any case.
+  const scans = await readLastScans(system.files, stateDirectory).catch(() => ({}));
+  return systemInfoEvent(facts, nowMs, { reboot: lastReboot(scans, startedMs), device });
+}
+
 /**
  * The event with the host's facts; it supersedes an older one that is still pending. `reboot`: whether
  * the host needs a restart; `null`: unknown.
@@ -77,7 +96,7 @@ function serverArchitecture(machine: string): string {
 export function systemInfoEvent(
   facts: HostFacts,
   nowMs: number,
-  reboot: RebootState | null,
+  { reboot, device }: { reboot: RebootState | null; device: Device },
 ): NewEvent {
   const disk = facts.disks[0];
   const body = {
@@ -90,7 +109,8 @@ export function systemInfoEvent(
     disk_used: disk?.usedBytes,
     ip_address: facts.addresses[0],
     processes: facts.processes ?? undefined,
-    uptime: facts.uptimeS === null ? undefined : describeUptime(facts.uptimeS),
+    uptime: facts.uptimeS === null ? undefined : describeDays(facts.uptimeS),
+    ...deviceBody(device),
     metadata: {
       kernel: facts.kernel,
       os_version: facts.osVersion,
@@ -136,7 +156,7 @@ export function checkInBody(
     ...ifKnown("disk_used_gb", gib(metrics.diskUsedBytes)),
     ...ifKnown("disk_total_gb", gib(metrics.diskTotalBytes)),
     ...ifKnown("disk_percent", percent(metrics.diskUsedBytes, metrics.diskTotalBytes)),
-    ...(metrics.uptimeS !== null && { uptime: describeUptime(metrics.uptimeS) }),
+    ...(metrics.uptimeS !== null && { uptime: describeDays(metrics.uptimeS) }),
     version: cut(version, LIMITS.agentVersion),
     metadata: {
       rapid_polling_enabled: rapidLeftMs > 0,
@@ -156,14 +176,6 @@ export function checkInBody(
       events_in_memory: agent.eventsInMemory,
     },
   };
-}
-
-/** "3d 4h 5m". */
-export function describeUptime(uptimeS: number): string {
-  const minutes = Math.floor(uptimeS / 60);
-  const days = Math.floor(minutes / 1_440);
-  const hours = Math.floor(minutes / 60) % 24;
-  return `${days}d ${hours}h ${minutes % 60}m`;
 }
 
 function ifKnown<K extends string>(key: K, value: number | null): Partial<Record<K, number>> {

@@ -14,7 +14,7 @@ import {
   type StoredState,
   storedState,
 } from "../loop/state.ts";
-import type { Durability } from "../system/files.ts";
+import { type Durability, FileError } from "../system/files.ts";
 import type { Clock, System } from "../system/system.ts";
 
 /** The state as it is saved; instants in ms since the epoch. */
@@ -142,4 +142,54 @@ export async function saveScannerBreakers(
 
 function bothClocks(clock: Clock) {
   return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+}
+
+/**
+ * Saves a value whenever it is called, one write at a time and the latest value last. A disk that refuses
+ * is logged once, not for every value.
+ */
+export function createSaver<T>(
+  log: Log,
+  what: string,
+  save: (value: T, options: { isDurable: boolean }) => Promise<void>,
+): (value: T, options?: { isDurable: boolean }) => Promise<void> {
+  let isRefused = false;
+  let queue = Promise.resolve();
+  let waiting: { value: T; isDurable: boolean; saved: Promise<void> } | null = null;
+  const saveWaiting = async () => {
+    if (waiting === null) return;
+    const { value, isDurable } = waiting;
+    waiting = null;
+    try {
+      await save(value, { isDurable });
+      if (isRefused) log.info("saved again", { what });
+      isRefused = false;
+    } catch (error) {
+      if (!isRefused) log.error("not saved", { what, why: String(error) });
+      isRefused = true;
+    }
+  };
+  return (value, { isDurable } = { isDurable: true }) => {
+    if (waiting === null) {
+      queue = queue.then(saveWaiting);
+      waiting = { value, isDurable, saved: queue };
+    } else waiting = { ...waiting, value, isDurable: isDurable || waiting.isDurable };
+    return waiting.saved;
+  };
+}
+
+/** Loads a value. A disk that refuses is logged, and the value is the default. */
+export async function orDefault<T>(
+  log: Log,
+  what: string,
+  otherwise: T,
+  load: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    log.error("cannot read saved state; starting with defaults", { what, why: error.message });
+    return otherwise;
+  }
 }

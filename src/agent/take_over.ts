@@ -13,12 +13,11 @@ import {
   saveNew,
   whileLocked,
 } from "./enrol.ts";
-import { systemInfoEvent } from "./host_report.ts";
+import { collectSystemInfo } from "./host_report.ts";
 import { machineIdForCalls, saveAdoptedId, saveRegisteredId } from "./machine_binding.ts";
 import { readRedflagConfig, writeRedflagConfig } from "./redflag_config.ts";
 import { ConfigError } from "../config.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
-import { hostFacts } from "../host/host.ts";
 import { MachineIdStore, readMachineId } from "../host/machine_id.ts";
 import {
   findRedflagActivity,
@@ -123,7 +122,7 @@ async function verifyAndSave(enrolment: Enrolment, identity: Identity): Promise<
     machineId: (await readMachineId(system)).id,
     secrets: secretsOf(identity),
   });
-  const { body } = systemInfoEvent(await hostFacts(system), system.clock.nowMs(), null);
+  const { body } = await collectSystemInfo(system, enrolment.stateDirectory);
   const answer = await client.report(identity, { report: "system-info", body });
   const isRenewable = answer.kind === "ok" && answer.value === NO_ROUTE ||
     answer.kind === "unauthorized" ||

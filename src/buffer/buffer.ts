@@ -5,8 +5,32 @@
 
 import type { Log } from "../log.ts";
 
-/** What an event reports, which decides the call that carries it. */
-export type EventKind = "updates" | "log" | "dependencies" | "system_info";
+/**
+ * What an event may report, which decides the call that carries it. `agent_event`: what happened to the
+ * agent itself; several go in one call.
+ */
+export const EVENT_KINDS = [
+  "agent_event",
+  "circuit_breakers",
+  "system_info",
+  "storage_metrics",
+  "system_metrics",
+  "updates",
+  "dependencies",
+  "log",
+] as const;
+
+/** What an event reports. */
+export type EventKind = typeof EVENT_KINDS[number];
+
+/** A number for each kind. */
+export type CountByKind = Readonly<Record<EventKind, number>>;
+
+/** A value for each kind, by a function of the kind. */
+export function byKind<T>(valueOf: (kind: EventKind) => T): Record<EventKind, T> {
+  const values = EVENT_KINDS.map((kind) => [kind, valueOf(kind)] as const);
+  return Object.fromEntries(values) as Record<EventKind, T>;
+}
 
 /** An event to append. */
 export interface NewEvent {
@@ -55,7 +79,7 @@ export interface BufferCounts {
   readonly appended: number;
   readonly delivered: number;
   /** Evicted from a full buffer, by kind. */
-  readonly evicted: Readonly<Record<EventKind, number>>;
+  readonly evicted: CountByKind;
   /** When the first of those was evicted; `null`: none was. */
   readonly firstEvictionMs: number | null;
   /** Dead letters that a person deleted. */
@@ -67,7 +91,7 @@ export interface Appended {
   /** In the order of the events; includes those that found no room. */
   readonly ids: readonly string[];
   /** Evicted events by kind: earlier ones, or new ones that matter less than those. */
-  readonly evicted: Readonly<Record<EventKind, number>>;
+  readonly evicted: CountByKind;
 }
 
 /** Bounds of the buffer; see `Config`. */

@@ -5,7 +5,7 @@
  */
 
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import type { BufferCounts, EventKind } from "./buffer.ts";
+import { type BufferCounts, byKind, EVENT_KINDS, type EventKind } from "./buffer.ts";
 import { LAST_COUNT, readCount, readInstant } from "./event_row.ts";
 import { LAST_INSTANT_MS } from "../system/system.ts";
 
@@ -73,12 +73,7 @@ export function readCounts(database: Database): BufferCounts {
     oldestPendingMs: instant("oldest_ms"),
     appended: count("appended"),
     delivered: count("delivered"),
-    evicted: {
-      system_info: count("evicted_system_info"),
-      updates: count("evicted_updates"),
-      dependencies: count("evicted_dependencies"),
-      log: count("evicted_log"),
-    },
+    evicted: byKind((kind) => count(`evicted_${kind}`)),
     firstEvictionMs: instant("first_eviction_ms"),
     purged: count("purged"),
   };
@@ -108,10 +103,7 @@ function corrupt(fact: string): never {
 export const HISTORY = [
   "delivered",
   "purged",
-  "evicted_system_info",
-  "evicted_updates",
-  "evicted_dependencies",
-  "evicted_log",
+  ...EVENT_KINDS.map((kind) => `evicted_${kind}` as const),
 ] as const;
 
 /** What went through the buffer, and is no longer there. */
@@ -147,13 +139,9 @@ function historyOf(row: Row, present: number): History {
   const missing = lost.length === 1 ? Math.max(0, left) : 0;
   const count = (name: typeof HISTORY[number]) => Number(row[name] ?? missing);
   const firstEviction = row["first_eviction_ms"] ?? null;
+  const counts = HISTORY.map((name) => [name, count(name)] as const);
   return {
-    delivered: count("delivered"),
-    purged: count("purged"),
-    evicted_system_info: count("evicted_system_info"),
-    evicted_updates: count("evicted_updates"),
-    evicted_dependencies: count("evicted_dependencies"),
-    evicted_log: count("evicted_log"),
+    ...Object.fromEntries(counts) as Record<typeof HISTORY[number], number>,
     first_eviction_ms: firstEviction === null ? null : Number(firstEviction),
   };
 }

@@ -5,18 +5,23 @@
  */
 
 import { type Database, DatabaseError } from "../system/database.ts";
-import { type EventKind, PAGE_BYTES, type StoredEvent } from "./buffer.ts";
+import { type CountByKind, type EventKind, PAGE_BYTES, type StoredEvent } from "./buffer.ts";
 import { readCount, readKind, toEvent } from "./event_row.ts";
 
 /**
  * How early an event is sent, the higher the earlier. Results of commands come first, because the
- * server times a command out that it hears nothing of.
+ * server times a command out that it hears nothing of; what only the dashboard shows of the agent itself
+ * comes last.
  */
-export const URGENCY: Readonly<Record<EventKind, number>> = {
-  system_info: 0,
-  updates: 1,
-  dependencies: 2,
-  log: 2,
+export const URGENCY: CountByKind = {
+  agent_event: 0,
+  circuit_breakers: 0,
+  system_info: 1,
+  storage_metrics: 2,
+  system_metrics: 2,
+  updates: 2,
+  dependencies: 3,
+  log: 3,
 };
 
 /**

@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Database, DatabaseError, type Row } from "../system/database.ts";
-import type { EventKind, NewEvent, StoredEvent } from "./buffer.ts";
+import { EVENT_KINDS, type EventKind, type NewEvent, type StoredEvent } from "./buffer.ts";
 
 /** A new event with its id and size. */
 export interface MeasuredEvent {
@@ -27,15 +27,13 @@ export function sizeOf(body: string): number {
 /** No agent counts so far, in events or in bytes, and sums of such counts are exact in JavaScript. */
 export const LAST_COUNT = 2 ** 48;
 
-const KINDS: readonly EventKind[] = ["updates", "log", "dependencies", "system_info"];
-
 const TEXTS = ["id", "body"];
 const TEXTS_OR_NULL = ["command_id", "snapshot_of", "last_error"];
 const COUNTS = ["attempts", "size_bytes"];
 
 /** SQL: whether `toEvent` can read a row. */
 const IS_WHOLE = [
-  `kind IN (${KINDS.map((kind) => `'${kind}'`).join(", ")})`,
+  `kind IN (${EVENT_KINDS.map((kind) => `'${kind}'`).join(", ")})`,
   "state IN ('pending', 'dead_lettered')",
   ...TEXTS.map((name) => `typeof(${name}) = 'text'`),
   ...TEXTS_OR_NULL.map((name) => `typeof(${name}) IN ('text', 'null')`),
@@ -78,7 +76,7 @@ export function readKind(row: Row): EventKind {
 }
 
 export function isKind(value: unknown): value is EventKind {
-  return KINDS.some((kind) => kind === value);
+  return EVENT_KINDS.some((kind) => kind === value);
 }
 
 export function readState(row: Row): StoredEvent["state"] {

@@ -11,18 +11,22 @@
  */
 
 import type { Database, Row } from "../system/database.ts";
-import type { BufferLimits, EventKind, NewEvent } from "./buffer.ts";
+import type { BufferLimits, CountByKind, EventKind, NewEvent } from "./buffer.ts";
 import { addToCounters, allocateSequence, readCounts, readTotals } from "./counters.ts";
 import { URGENCY } from "./dequeue_order.ts";
 import { type MeasuredEvent, readCount, readKind, readState, sizeOf } from "./event_row.ts";
 import { LAST_INSTANT_MS } from "../system/system.ts";
 
 /** How late an event is evicted, the higher the later. */
-export const IMPORTANCE: Readonly<Record<EventKind, number>> = {
-  system_info: 0,
-  updates: 1,
-  dependencies: 2,
-  log: 3,
+export const IMPORTANCE: CountByKind = {
+  agent_event: 0,
+  circuit_breakers: 0,
+  system_info: 1,
+  storage_metrics: 2,
+  system_metrics: 2,
+  updates: 2,
+  dependencies: 3,
+  log: 4,
 };
 
 /** How much takes room in the buffer. */
@@ -133,11 +137,11 @@ export const NOTICE_KEY = "dropped_events";
 export const NOTICE_BYTES = 1_024;
 
 /** Above every kind's, so that a notice is replaced and never evicted. */
-const NOTICE_IMPORTANCE = 4;
+const NOTICE_IMPORTANCE = 5;
 
 /** The event that reports these counts. Pure. */
 export function evictionNotice(
-  evicted: Readonly<Record<EventKind, number>>,
+  evicted: CountByKind,
   sinceMs: number,
 ): NewEvent {
   const instantMs = Number.isNaN(sinceMs) ? 0 : Math.min(Math.max(0, sinceMs), LAST_INSTANT_MS);

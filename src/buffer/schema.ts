@@ -1,18 +1,24 @@
 /** The tables of the buffer's database, their version, and the migrations to it. */
 
 import { type Database, DatabaseError } from "../system/database.ts";
+import { EVENT_KINDS } from "./buffer.ts";
 
 /** A buffer that cannot be opened as it is, or an event that never fits. */
 export class BufferError extends Error {
   override readonly name = "BufferError";
 }
 
+/** The columns of `CountByKind` in two tables. */
+const EVICTED = EVENT_KINDS.map((kind) => `evicted_${kind}`);
+
 /** Version 1. Released databases have these tables: changes go into `MIGRATIONS`. */
 const SCHEMA = `
   CREATE TABLE events (
     sequence     INTEGER PRIMARY KEY,
     id           TEXT NOT NULL,
-    kind         TEXT NOT NULL CHECK (kind IN ('updates', 'log', 'dependencies', 'system_info')),
+    kind         TEXT NOT NULL CHECK (kind IN (${
+  EVENT_KINDS.map((kind) => `'${kind}'`).join(", ")
+})),
     command_id   TEXT,
     snapshot_of  TEXT,
     state        TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'dead_lettered')),
@@ -55,10 +61,7 @@ const SCHEMA = `
     appended              INTEGER NOT NULL DEFAULT 0,
     delivered             INTEGER NOT NULL DEFAULT 0,
     purged                INTEGER NOT NULL DEFAULT 0,
-    evicted_system_info   INTEGER NOT NULL DEFAULT 0,
-    evicted_updates       INTEGER NOT NULL DEFAULT 0,
-    evicted_dependencies  INTEGER NOT NULL DEFAULT 0,
-    evicted_log           INTEGER NOT NULL DEFAULT 0,
+    ${EVICTED.map((name) => `${name} INTEGER NOT NULL DEFAULT 0`).join(",\n    ")},
     first_eviction_ms     INTEGER,
     -- The last sequence that is indexed; those after it have no gaps
     indexed_to            INTEGER NOT NULL DEFAULT 0,
@@ -70,8 +73,8 @@ const SCHEMA = `
   -- The counters with what is not yet indexed
   CREATE VIEW totals AS SELECT
     pending + new_events AS pending, dead_lettered, size_bytes + new_bytes AS size_bytes,
-    appended + new_events AS appended, delivered, purged, evicted_system_info, evicted_updates,
-    evicted_dependencies, evicted_log, first_eviction_ms, indexed_to + new_events AS last_sequence,
+    appended + new_events AS appended, delivered, purged, ${EVICTED.join(", ")},
+    first_eviction_ms, indexed_to + new_events AS last_sequence,
     bytes_to + new_bytes AS bytes_to
     FROM (
       SELECT counters.*, coalesce(last.sequence - counters.indexed_to, 0) AS new_events,
@@ -101,10 +104,7 @@ const SCHEMA = `
     appended             INTEGER NOT NULL DEFAULT 0,
     delivered            INTEGER NOT NULL DEFAULT 0,
     purged               INTEGER NOT NULL DEFAULT 0,
-    evicted_system_info  INTEGER NOT NULL DEFAULT 0,
-    evicted_updates      INTEGER NOT NULL DEFAULT 0,
-    evicted_dependencies INTEGER NOT NULL DEFAULT 0,
-    evicted_log          INTEGER NOT NULL DEFAULT 0
+    ${EVICTED.map((name) => `${name} INTEGER NOT NULL DEFAULT 0`).join(",\n    ")}
   );
   INSERT INTO imports (number, id) VALUES (0, lower(hex(randomblob(16))));
 `;

@@ -8,14 +8,16 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Database, SqlValue } from "../system/database.ts";
 import type { Clock, Random } from "../system/system.ts";
-import type {
-  Appended,
-  BufferCounts,
-  BufferLimits,
-  EventBuffer,
-  NewEvent,
-  StoredEvent,
-  Waiting,
+import {
+  type Appended,
+  type BufferCounts,
+  type BufferLimits,
+  byKind,
+  type CountByKind,
+  type EventBuffer,
+  type NewEvent,
+  type StoredEvent,
+  type Waiting,
 } from "./buffer.ts";
 import { addToCounters, allocateSequence, readCounts, readTotals } from "./counters.ts";
 import { indexPending, readNext, URGENCY } from "./dequeue_order.ts";
@@ -33,7 +35,7 @@ import { BufferError } from "./schema.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 
-const NOTHING_EVICTED = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
+const NOTHING_EVICTED: CountByKind = byKind(() => 0);
 
 /** What was acknowledged before, or evicted meanwhile, is not there. */
 const ACKNOWLEDGE = `

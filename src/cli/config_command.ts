@@ -1,7 +1,12 @@
 /** `pennon config check` and `config show`: validates the configuration, or prints it. */
 
-import { describeSettings } from "../config.ts";
+import { loadPolicy, type SavedPolicy } from "../agent/server_policy.ts";
+import { seconds } from "../breaker/breaker.ts";
+import { describeSettings, isSet } from "../config.ts";
+import { applyPolicy } from "../config/server_policy.ts";
+import { IdentityError, loadIdentity } from "../identity.ts";
 import { loadServerKeys, NO_SERVER_KEYS } from "../server/key_trust.ts";
+import type { System } from "../system/system.ts";
 import { safeJson } from "../strip_controls.ts";
 import { FileError } from "../system/files.ts";
 import { type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
@@ -10,13 +15,14 @@ import { withServerKeys } from "./signing_status.ts";
 import { formatTable } from "./table.ts";
 import { outputWidth } from "./terminal_text.ts";
 
-/** Reads the configuration only; needs no registration. */
+/** Reads the configuration and the server's policy, if there is one; needs no registration. */
 export const configCommand: CliCommand = {
   usage: "check | show [--json]",
   details: [
     "check exits 2 and names every line that is wrong. show prints each setting,",
     "its value and where the value comes from; secrets stay hidden. Of a server that",
-    "signs commands it shows the pinned key.",
+    "signs commands it shows the pinned key. What the server's policy has changed says",
+    "so, and what else that policy holds comes last.",
   ],
   options: [JSON_OPTION],
   maxArguments: 1,
@@ -40,14 +46,70 @@ export const configCommand: CliCommand = {
       if (error instanceof FileError) return NO_SERVER_KEYS;
       throw error;
     });
-    const settings = withServerKeys(describeSettings(loaded), keys);
+    const saved = await readPolicyOf(system, stateDirectory);
+    const { overrides } = applyPolicy(
+      loaded.config,
+      saved?.policy ?? null,
+      (path) => isSet(loaded, path),
+    );
+    const settings = withServerKeys(describeSettings(loaded, overrides), keys);
     if (isJson) {
-      terminal.print(safeJson({ schema: "pennon.config-show/1", file, settings }, 2));
+      const server_policy = saved && policyJson(saved);
+      const answer = { schema: "pennon.config-show/1", file, settings, server_policy };
+      terminal.print(safeJson(answer, 2));
       return 0;
     }
-    const rows = settings.map(({ path, value, from }) => [path, value, from]);
+    const rows = [
+      ...settings.map(({ path, value, from }) => [path, value, from]),
+      ...saved === null ? [] : policyRows(saved),
+    ];
     const columns = [{ title: "SETTING" }, { title: "VALUE" }, { title: "FROM" }];
     terminal.print(formatTable(columns, rows, outputWidth(terminal)).join("\n"));
     return 0;
   },
 };
+
+/** The policy of the server that this host is registered with; `null`: none is readable here. */
+async function readPolicyOf(system: System, stateDirectory: string): Promise<SavedPolicy | null> {
+  try {
+    const identity = await loadIdentity(system, stateDirectory);
+    if (identity === undefined) return null;
+    return await loadPolicy(system, stateDirectory, identity.serverUrl);
+  } catch (error) {
+    // The configuration alone is worth showing, also to those who may not read the state.
+    if (error instanceof IdentityError || error instanceof FileError) return null;
+    throw error;
+  }
+}
+
+/** What the server sets besides settings of this host, as rows of the table. */
+function policyRows({ policy, serverUrl }: SavedPolicy): string[][] {
+  const { jitterMaxMs, subsystems } = policy;
+  const from = `server: ${serverUrl}`;
+  const jitter = jitterMaxMs === null
+    ? []
+    : [["(poll jitter)", `at most ${seconds(jitterMaxMs)}s`, from]];
+  const known = Object.entries(subsystems).map(([name, { enabled, autoRun, intervalMinutes }]) => {
+    const every = intervalMinutes === null ? "" : ` every ${intervalMinutes}m`;
+    const scans = !enabled ? "off" : autoRun ? `on, scanned${every}` : "on, scanned on request";
+    return [`(subsystem ${name})`, scans, from];
+  });
+  return [...jitter, ...known];
+}
+
+function policyJson({ serverUrl, receivedMs, policy }: SavedPolicy) {
+  const { jitterMaxMs, backoffBaseMs, backoffMaxMs, subsystems } = policy;
+  return {
+    server_url: serverUrl,
+    received_at: new Date(receivedMs).toISOString(),
+    jitter_max_ms: jitterMaxMs,
+    backoff_base_ms: backoffBaseMs,
+    backoff_max_ms: backoffMaxMs,
+    subsystems: Object.entries(subsystems).map(([name, { enabled, autoRun, intervalMinutes }]) => ({
+      name,
+      enabled,
+      auto_run: autoRun,
+      interval_minutes: intervalMinutes,
+    })),
+  };
+}

@@ -1,6 +1,7 @@
 /** `pennon run`: runs the agent in the foreground. */
 
 import { type Agent, openAgent } from "../agent/agent.ts";
+import { isSet } from "../config.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
@@ -27,7 +28,7 @@ export const runCommand: CliCommand = {
   async run(system, given) {
     const settings = await openSettings(system, given);
     const identity = await openIdentity(system, settings, "run");
-    const { config, stateDirectory } = settings;
+    const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
     const log = openLog(system, config, secrets);
@@ -45,6 +46,7 @@ export const runCommand: CliCommand = {
         log,
         secrets,
         lock,
+        isSet: (path) => isSet(loaded, path),
       });
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });

@@ -8,6 +8,7 @@ import type { Command, CommandHandler, RunningHandler } from "../buffer/journal.
 import type { Clock } from "../system/system.ts";
 import { scannerOf } from "../server/subsystems.ts";
 import { logEvent } from "./command_log.ts";
+import { scanStorage, scanSystem } from "./scan_host.ts";
 import { scanUpdates, type ScanUpdatesDeps } from "./scan_updates.ts";
 
 interface HandlerDeps extends ScanUpdatesDeps {
@@ -32,7 +33,8 @@ export function commandHandlers(deps: HandlerDeps): (type: string) => CommandHan
     ["collect_specs", collectSpecs(deps.system.clock, deps.collectSystemInfo)],
     ["enable_heartbeat", enableHeartbeat],
     ["disable_heartbeat", disableHeartbeat],
-    // Here come the scans of what is no package manager: `scan_storage`, `scan_system`.
+    ["scan_storage", scanStorage(deps.system)],
+    ["scan_system", scanSystem(deps.system)],
     ...(deps.more ?? []),
   ]);
   return (type) => {

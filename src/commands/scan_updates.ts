@@ -33,6 +33,8 @@ export interface ScanUpdatesDeps {
   collectSystemInfo(): Promise<NewEvent>;
   /** The scanners that this host has. */
   findScanners(): Promise<readonly Scanner[]>;
+  /** Whether the server wants this one to run when it asks for all of them. @default all of them */
+  isEnabled?(scannerName: string): boolean;
   /**
    * Whether the server declares updates installed that a complete list lacks (`closesAbsent`); `null`:
    * it has not answered yet.
@@ -59,12 +61,15 @@ export function scanUpdates(deps: ScanUpdatesDeps, only: string | null = null): 
     repeatable: true,
     async run(command, run) {
       const scanners = await deps.findScanners();
-      const chosen = scanners.filter(({ name }) => only === null || name === only);
-      if (only === null || chosen.length > 0) {
+      const chosen = scanners.filter(({ name }) =>
+        only === null ? deps.isEnabled?.(name) ?? true : name === only
+      );
+      if (only === null && scanners.length === 0 || chosen.length > 0) {
         return await scanAndReport(deps, command, { ...run, scanners: chosen });
       }
-      const why =
-        `Cannot scan with ${only}: it is not on this host, or "scanners.enabled" omits it`;
+      const why = only === null
+        ? "Cannot scan: the server's policy has every scanner of this host switched off"
+        : `Cannot scan with ${only}: it is not on this host, or "scanners.enabled" omits it`;
       return { events: [failureEvent(command, why, 0)], rapidPollingMs: null };
     },
   };

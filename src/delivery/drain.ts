@@ -3,7 +3,13 @@
  * Which report may go, and what an answer means, is decided elsewhere.
  */
 
-import { type EventBuffer, type EventKey, PAGE_BYTES, type StoredEvent } from "../buffer/buffer.ts";
+import {
+  type EventBuffer,
+  type EventKey,
+  type EventKind,
+  PAGE_BYTES,
+  type StoredEvent,
+} from "../buffer/buffer.ts";
 import type { Log } from "../log.ts";
 import {
   bisectBody,
@@ -16,9 +22,12 @@ import {
 
 /** Sends single reports for a drain. */
 export interface ReportSender {
-  send(event: StoredEvent): Promise<Outcome>;
-  /** How many reports may be in flight now; 0: no further report in this drain. @default 1 */
-  maxInFlight?(): number;
+  /** `others`: what goes in the same call, and is delivered with it. */
+  send(event: StoredEvent, others: readonly StoredEvent[]): Promise<Outcome>;
+  /** How many reports may be in flight with this one; 0: no further report in this drain. @default 1 */
+  maxInFlight?(event: StoredEvent): number;
+  /** How many events of a kind one call carries now. @default 1 */
+  maxTogether?(kind: EventKind): number;
 }
 
 /** What a drain works with. */
@@ -99,15 +108,18 @@ class Drain {
       while (true) {
         if (next === "go_on") next = this.#launch(waiting, inFlight);
         if (inFlight.size === 0) return next;
-        const { event, outcome } = await inFlight.first();
+        const { event, others, outcome } = await inFlight.first();
         const then = this.#record(event, outcome);
+        if (outcome.kind === "delivered") this.#recordOthers(others);
         if (next === "go_on") next = then;
         if (inFlight.size === 0 || this.#group.length >= GROUP_EVENTS) this.#acknowledge();
       }
     } finally {
       // Reports are left only if something threw; those that were delivered are not sent once more.
-      for (const { event, outcome } of await inFlight.all()) {
-        if (outcome.kind === "delivered") this.#group.push(event.id);
+      for (const { event, others, outcome } of await inFlight.all()) {
+        if (outcome.kind !== "delivered") continue;
+        this.#group.push(event.id);
+        this.#recordOthers(others);
       }
       this.#acknowledge();
     }
@@ -123,14 +135,29 @@ class Drain {
         at += 1; // It is sent when the other one has its answer.
         continue;
       } else {
-        const max = sender.maxInFlight?.() ?? 1;
+        const max = sender.maxInFlight?.(event) ?? 1;
         if (max === 0) return "end";
         if (inFlight.size >= max) return "go_on";
-        inFlight.add(event, sender.send(event));
+        const others = this.#takeOthers(waiting, at);
+        inFlight.add(event, others, sender.send(event, others));
       }
       waiting.splice(at, 1);
     }
     return "go_on";
+  }
+
+  /** Takes what may go in the same call as the event at `at` out of the events behind it. */
+  #takeOthers(waiting: StoredEvent[], at: number): StoredEvent[] {
+    const { kind } = waiting[at]!;
+    const most = (this.#deps.sender.maxTogether?.(kind) ?? 1) - 1;
+    let count = 0;
+    while (count < most && waiting[at + 1 + count]?.kind === kind) count += 1;
+    return waiting.splice(at + 1, count);
+  }
+
+  #recordOthers(others: readonly StoredEvent[]): void {
+    this.#group.push(...others.map(({ id }) => id));
+    this.result.delivered += others.length;
   }
 
   #acknowledge(): void {
@@ -221,6 +248,7 @@ class Drain {
 
 interface Sent {
   readonly event: StoredEvent;
+  readonly others: readonly StoredEvent[];
   readonly outcome: Outcome;
 }
 
@@ -246,8 +274,8 @@ class InFlight {
     );
   }
 
-  add(event: StoredEvent, sending: Promise<Outcome>): void {
-    const sent = sending.then((outcome) => ({ event, outcome }));
+  add(event: StoredEvent, others: readonly StoredEvent[], sending: Promise<Outcome>): void {
+    const sent = sending.then((outcome) => ({ event, others, outcome }));
     sent.catch(() => {}); // `first` or `all` reports it.
     const { commandId, isSuperseded } = event;
     const snapshotOf = isSuperseded ? null : event.snapshotOf;

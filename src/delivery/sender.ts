@@ -22,6 +22,7 @@ import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/cl
 import type { ReportAnswer } from "../server/protocol.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
+import { extrasDueAtMs, isExtra, mostTogether, NO_EXTRAS, pageOf, recordExtra } from "./extras.ts";
 import {
   type Attributed,
   FailureAttribution,
@@ -71,6 +72,10 @@ const BURST_EVENTS = 10;
 const BURST_BYTES = 262_144;
 
 const REPORTS: Readonly<Record<EventKind, Report>> = {
+  agent_event: "events",
+  circuit_breakers: "circuit-breakers",
+  storage_metrics: "storage-metrics",
+  system_metrics: "metrics",
   updates: "updates",
   log: "logs",
   dependencies: "dependencies",
@@ -111,6 +116,7 @@ export class Sender implements ReportSender {
   #knownUntilMs = -Infinity;
   /** The latest such request: reports that fail together wait for one answer. */
   #verifying: Promise<void> = Promise.resolve();
+  #extras = NO_EXTRAS;
   #portion: Portion = NO_PORTION;
   /** Reports in flight, and all reports so far. */
   #inFlight = 0;
@@ -184,14 +190,27 @@ export class Sender implements ReportSender {
       this.#attribution.clear();
     }
     this.pause(isComplete ? SLOW_START_STEP_MS : 0);
-    if (sent === 0) this.#idleUntilMs = this.#attribution.nextDueAtMs(nowMs);
+    if (sent === 0) {
+      const dueAtMs = this.#attribution.nextDueAtMs(nowMs);
+      const extrasAtMs = extrasDueAtMs(this.#extras, this.#window);
+      this.#idleUntilMs = extrasAtMs > nowMs ? Math.min(dueAtMs, extrasAtMs) : dueAtMs;
+    }
     if (delivered > 0) log.info("events delivered", { delivered, pending });
     return sent > 0;
   }
 
-  /** Decides whether the next report of this portion may go, and how many may be in flight. */
-  maxInFlight(): number {
+  /** How many agent events go in one call: one by one while the server refuses a call with several. */
+  maxTogether(kind: EventKind): number {
+    return mostTogether(this.#extras, kind);
+  }
+
+  /** Decides whether this report may go in this portion, and how many may be in flight with it. */
+  maxInFlight(event: Pick<StoredEvent, "kind">): number {
     const { connection } = this.#deps;
+    // The other events are more urgent: behind an extra there are only extras.
+    const isTooMuch = isExtra(event) &&
+      extrasDueAtMs(this.#extras, this.#window) > this.#deps.clock.monotonicMs();
+    if (isTooMuch) return 0;
     const { size, sent, deadlineSignal } = this.#portion;
     if (sent >= size) return 0;
     if (deadlineSignal.aborted || !connection.isHealthy) return 0;
@@ -202,9 +221,12 @@ export class Sender implements ReportSender {
     return isSteady ? MAX_IN_FLIGHT : 1;
   }
 
-  /** Sends one event of this portion. */
-  async send(event: StoredEvent): Promise<Outcome> {
+  /** Sends one event of this portion, and others in the same call. */
+  async send(event: StoredEvent, others: readonly StoredEvent[] = []): Promise<Outcome> {
     this.#portion.sent += 1;
+    if (isExtra(event)) {
+      this.#extras = recordExtra(this.#extras, this.#deps.clock.monotonicMs(), this.#window);
+    }
     const admission = admit(this.#reportBreaker, this.#breakerStep());
     this.#reportBreaker = admission.breaker;
     if (!admission.admitted) return { kind: "later" };
@@ -212,7 +234,10 @@ export class Sender implements ReportSender {
     this.#inFlight += 1;
     let attributed = LATER;
     try {
-      attributed = await this.#report(event, this.#portion);
+      attributed = await this.#report(event, others, this.#portion);
+      if (event.kind === "agent_event") {
+        this.#extras = { ...this.#extras, isOneByOne: isRefusal(attributed.outcome) };
+      }
       return attributed.outcome;
     } finally {
       this.#inFlight -= 1;
@@ -277,10 +302,18 @@ export class Sender implements ReportSender {
     else this.#deps.log.info("server fails on reports; pausing reports", fields);
   }
 
-  async #report(event: StoredEvent, { isBurst, deadlineSignal }: Portion): Promise<Attributed> {
+  async #report(
+    event: StoredEvent,
+    others: readonly StoredEvent[],
+    { isBurst, deadlineSignal }: Portion,
+  ): Promise<Attributed> {
     const isLarge = event.sizeBytes >= BURST_BYTES;
     const options = { isBurst: isBurst || isLarge, signal: deadlineSignal };
-    const body = this.#mayClose(event) ? event.body : withoutClosing(event.body);
+    const body = event.kind === "agent_event"
+      ? pageOf([event, ...others])
+      : this.#mayClose(event)
+      ? event.body
+      : withoutClosing(event.body);
     const { answer, wasSent } = await this.#call({ ...event, body }, options);
     switch (answer.kind) {
       case "ok":
@@ -384,6 +417,10 @@ export class Sender implements ReportSender {
       ? recordThrottled(this.#window, nowMs, answer.retryAfterMs)
       : recordAnswer(this.#window, { ...request, nowMs, rateLimit, random });
   }
+}
+
+function isRefusal({ kind }: Outcome): boolean {
+  return kind === "refused" || kind === "unattributed" || kind === "bisect";
 }
 
 /** Why the server wants a log again that it has stored (200 with `should_retry`). */

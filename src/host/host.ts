@@ -3,7 +3,7 @@
 import { stripControls } from "../strip_controls.ts";
 import type { Files } from "../system/files.ts";
 import type { CpuTimes, Os, System } from "../system/system.ts";
-import type { RunCommand } from "../system/process.ts";
+import { findMounts, systemDrive } from "./storage.ts";
 
 interface HostDisk {
   readonly mount: string;
@@ -50,7 +50,7 @@ export async function hostFacts(system: System): Promise<HostFacts> {
   const cpus = machine.cpus();
   const [osVersion, disks, processes] = await Promise.all([
     describeOs(system),
-    findDisks(system),
+    findMounts(system),
     countProcesses(system),
   ]);
   return {
@@ -62,10 +62,11 @@ export async function hostFacts(system: System): Promise<HostFacts> {
     cpuModel: cpus[0] ? stripControls(cpus[0].model) : null,
     cpuCores: cpus.length,
     memoryTotalBytes: machine.memory()?.totalBytes ?? null,
-    disks: disks.map((disk) => ({
-      ...disk,
-      mount: stripControls(disk.mount),
-      fileSystem: stripControls(disk.fileSystem),
+    disks: disks.map(({ mount, fileSystem, totalBytes, usedBytes }) => ({
+      mount,
+      fileSystem,
+      totalBytes,
+      usedBytes,
     })),
     processes,
     uptimeS: machine.uptimeS(),
@@ -107,10 +108,6 @@ export function cpuPercent(
   return Math.min(100, Math.max(0, (busyMs / totalMs) * 100));
 }
 
-function systemDrive(system: System): string {
-  return system.os === "windows" ? `${system.readEnvironment("SystemDrive") ?? "C:"}\\` : "/";
-}
-
 async function describeOs(system: System): Promise<string> {
   const kernel = system.machine.kernelRelease();
   switch (system.os) {
@@ -121,16 +118,6 @@ async function describeOs(system: System): Promise<string> {
     case "linux":
       return await readOsRelease(system.files) ?? `Linux ${kernel}`;
   }
-}
-
-async function findDisks(system: System): Promise<readonly HostDisk[]> {
-  const disks = system.os === "linux" ? await listDisks(system.runCommand, PROGRAM_MS) : null;
-  if (disks !== null) return disks;
-  const mount = systemDrive(system);
-  const disk = system.machine.disk(mount);
-  if (disk === null) return [];
-  const usedBytes = disk.totalBytes - disk.freeBytes;
-  return [{ mount, fileSystem: "", totalBytes: disk.totalBytes, usedBytes }];
 }
 
 async function countProcesses(system: System): Promise<number | null> {
@@ -189,37 +176,4 @@ function describeRelease(release: ReadonlyMap<string, string>): string | undefin
   const name = release.get("NAME");
   const version = release.get("VERSION_ID");
   return release.get("PRETTY_NAME") ?? (name && version ? `${name} ${version}` : name);
-}
-
-/** File systems that are not on a disk, or show one that is already listed. */
-const VIRTUAL = /^(tmpfs|devtmpfs|ramfs|overlay|squashfs|efivarfs|iso9660|fuse\..*|nsfs|autofs)$/;
-
-/** The host's disks, that of `/` first; `null` if `df` fails or prints nothing usable. */
-export async function listDisks(
-  runCommand: RunCommand,
-  timeoutMs: number,
-): Promise<HostDisk[] | null> {
-  const argv = ["/usr/bin/df", "--portability", "--print-type", "--block-size=1", "--local"];
-  try {
-    // df exits 1 when one file system refuses; it has printed the others then.
-    const { stdout } = await runCommand(argv, { timeoutMs });
-    const disks = parseDf(stdout);
-    return disks.length === 0 ? null : disks;
-  } catch {
-    return null;
-  }
-}
-
-/** Reads `df -PT --block-size=1`: seven columns, of which the last may contain blanks. */
-export function parseDf(text: string): HostDisk[] {
-  const disks: HostDisk[] = [];
-  for (const line of text.split("\n")) {
-    const fields = /^(\S+)\s+(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?:\d+%|-)\s+(\/.*)$/.exec(line);
-    if (!fields) continue;
-    const [, , fileSystem = "", total, used, , mount = ""] = fields;
-    const totalBytes = Number(total);
-    if (VIRTUAL.test(fileSystem) || totalBytes === 0) continue;
-    disks.push({ mount: mount.trimEnd(), fileSystem, totalBytes, usedBytes: Number(used) });
-  }
-  return disks.sort((a, b) => Number(b.mount === "/") - Number(a.mount === "/"));
 }

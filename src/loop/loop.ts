@@ -26,6 +26,8 @@ interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly verification: Pick<CommandVerification, "verify" | "end">;
   /** The body of the next check-in. `rapidLeftMs`: how long rapid polling still lasts, 0: it is off. */
   describeHost(rapidLeftMs: number): CheckInBody;
+  /** What else follows a check-in that succeeded. Throws what the buffer throws. @default nothing */
+  afterCheckIn?(signal: AbortSignal): Promise<void>;
   /** Saves the state; `isDurable`: so that it survives a power cut. Never throws. */
   saveState(state: AgentState, options: { isDurable: boolean }): Promise<void>;
 }
@@ -35,6 +37,8 @@ interface LoopPolling {
   readonly rapidIntervalMs: number;
   /** The first check-in after a start comes at a random instant within this time. */
   readonly startSpreadMs: number;
+  /** See `Polling.jitterMaxMs`. */
+  readonly jitterMaxMs?: number | null;
 }
 
 /** The two steps of a graceful shutdown; `untilStopped` in `cli/run_command.ts` sets the deadline. */
@@ -279,6 +283,7 @@ export class Loop {
     if (answer.kind === "ok" && connection.mayBeDeleted) {
       await this.#sender.verifyKnown(deadlineSignal);
     }
+    if (answer.kind === "ok") await this.#deps.afterCheckIn?.(deadlineSignal);
     await this.#save();
     return answer.kind === "ok";
   }

@@ -10,7 +10,7 @@ import type { Random } from "../system/system.ts";
 const SHORTEST_INTERVAL_MS = 10_000;
 const LONGEST_INTERVAL_MS = 24 * 3_600_000;
 
-/** Poll jitter: the random part of an interval, in both directions. */
+/** Poll jitter: the random part of an interval, in both directions, at most. */
 const JITTER = 0.1;
 
 /** How often to check in. */
@@ -19,6 +19,8 @@ export interface Polling {
   readonly rapidIntervalMs: number;
   /** How long rapid polling still lasts, in ms; 0 or less: it is off. */
   readonly rapidLeftMs: number;
+  /** The most that poll jitter may be, by the server's policy. @default a tenth of the interval */
+  readonly jitterMaxMs?: number | null;
 }
 
 /** Clamps an interval from the server; `null` if it is no number of seconds. */
@@ -39,13 +41,14 @@ export function nextCheckInDelayMs(
   agentId: string,
   at: { nowMs: number; random: Random },
 ): number {
-  const swing = 1 - JITTER + 2 * JITTER * at.random();
-  if (polling.rapidLeftMs > 0) return polling.rapidIntervalMs * swing;
+  const swing = 2 * at.random() - 1;
+  if (polling.rapidLeftMs > 0) return polling.rapidIntervalMs * (1 + JITTER * swing);
   const { intervalMs } = polling;
+  const jitterMs = Math.min(JITTER * intervalMs, polling.jitterMaxMs ?? Infinity);
   const phaseMs = phase(agentId) * intervalMs;
   // The first slot at least half an interval away: jitter neither skips nor doubles a slot.
   const slot = Math.ceil((at.nowMs + intervalMs / 2 - phaseMs) / intervalMs);
-  return slot * intervalMs + phaseMs - at.nowMs + (swing - 1) * intervalMs;
+  return slot * intervalMs + phaseMs - at.nowMs + swing * jitterMs;
 }
 
 /** The phase of an agent id in [0, 1): FNV-1a, 32 bits, which spreads UUIDs evenly. */

@@ -52,7 +52,8 @@ export type Answer<T> =
     readonly status: number;
     /**
      * What a JSON body's `error` says: that there is no such agent, or something else. Absent where
-     * there is none, as in the plain text that RedFlag's router says of a route it does not have.
+     * there is none, as in the plain text that RedFlag 0.1's router says of a route it does not have;
+     * and where it says just that, as 0.2 does.
      */
     readonly error?: "agent_unknown" | "other";
     readonly rateLimit?: RateLimit;
@@ -104,7 +105,8 @@ export function readAnswer<T>(
       return failed;
   }
   if (status >= 400 && status < 500) {
-    if (words === null) return { kind: "refused", why, status, ...told };
+    const isNoRoute = words === null || status === 404 && words === ROUTE_UNKNOWN;
+    if (isNoRoute) return { kind: "refused", why, status, ...told };
     const error = status === 404 && words === AGENT_UNKNOWN ? "agent_unknown" : "other";
     return { kind: "refused", why, status, error, ...told };
   }
@@ -128,11 +130,14 @@ export function readFailure(error: unknown): Answer<never> {
 /** RedFlag's word (internal/api/handlers/agents.go) on an agent that has no row in its database. */
 const AGENT_UNKNOWN = "agent not found";
 
+/** RedFlag 0.2's word (server/cmd/server/main.go) on a route that it does not have. */
+const ROUTE_UNKNOWN = "not found";
+
 /**
  * A 503 with the server's own words and a wait no longer than this is no outage: the server works, and
  * says that it will soon have time. RedFlag 0.2 asks for 2 s.
  */
-export const LONGEST_SHEDDING_MS = 10_000;
+export const LONGEST_SHEDDING_MS = 5_000;
 
 /** Longest part of a server's own words that is repeated in a log. */
 const QUOTE_LIMIT = 200;

@@ -10,6 +10,7 @@ import { stripControls } from "../strip_controls.ts";
 import { type Answer, readAnswer, type ReadBody, readFailure } from "./answer.ts";
 import { type CheckInAnswer, readCheckIn } from "./check_in_answer.ts";
 import { encodeBody } from "./limits.ts";
+import { readPolicy, type ServerPolicy } from "./policy.ts";
 import {
   type CheckInBody,
   type Health,
@@ -19,6 +20,7 @@ import {
   readRegistration,
   readRenewal,
   readStoredReport,
+  readTakenEvents,
   type RegisterBody,
   type Registration,
   type Renewal,
@@ -45,7 +47,24 @@ interface ClientOptions {
 }
 
 /** The last part of the paths that take an event: `/agents/{id}/{report}`. */
-export type Report = "updates" | "logs" | "dependencies" | "system-info";
+export type Report =
+  | "updates"
+  | "logs"
+  | "dependencies"
+  | "system-info"
+  | "storage-metrics"
+  | "metrics"
+  | "circuit-breakers"
+  | "events";
+
+/** Reports for which servers before v0.1.18, or all of 0.1, have no route. */
+const NEWER: ReadonlySet<Report> = new Set([
+  "system-info",
+  "storage-metrics",
+  "metrics",
+  "circuit-breakers",
+  "events",
+]);
 
 /** The agent that calls. */
 export interface Caller {
@@ -71,8 +90,10 @@ interface Call<T> extends CallOptions {
   /** JSON text. */
   readonly body?: string;
   readonly readBody: ReadBody<T>;
-  /** Accepts the body of a 409 that means that the server takes no such report any more. */
+  /** Accepts the body of a refusal that means that the server takes no such report any more. */
   readonly readConflict?: ReadBody<T>;
+  /** The status of that. @default 409 */
+  readonly conflictStatus?: number;
 }
 
 /**
@@ -216,21 +237,38 @@ export class Client {
       path: `${agentPath(caller)}/${event.report}`,
       agentId: caller.agentId,
       token: caller.accessToken,
-      body: event.body,
+      body: event.report === "storage-metrics" ? withAgentId(event.body, caller) : event.body,
       readBody: readStoredReport,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
+      ...(event.report === "events" && { readConflict: readTakenEvents, conflictStatus: 500 }),
     });
     if (answer.kind === "ok" && answer.value.openBecause !== undefined) {
       const openBecause = this.#options.secrets.hide(answer.value.openBecause);
       return { ...answer, value: { openBecause } };
     }
-    // Servers before v0.1.18 have no such route, and cannot store its facts. Their router answers in
-    // plain text; a JSON body is about the agent itself.
+    // A server without such a route cannot store what it carries.
     const isOldServer = answer.kind === "refused" && answer.status === 404 &&
       answer.error === undefined;
-    return isOldServer && event.report === "system-info"
-      ? { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null }
-      : answer;
+    if (isOldServer && NEWER.has(event.report)) {
+      return { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null };
+    }
+    const isOthers = answer.kind === "operator_required" && answer.refusal === undefined &&
+      event.report === "metrics";
+    // The command that it names was another agent's, as after a registration anew.
+    return isOthers ? { kind: "refused", status: 403, why: answer.why, error: "other" } : answer;
+  }
+
+  /** What the server sets for its agents; 404: this one (RedFlag 0.1) sets nothing. */
+  policy(caller: Caller, options: CallOptions = {}): Promise<Answer<ServerPolicy>> {
+    return this.#call({
+      ...options,
+      method: "GET",
+      path: `${agentPath(caller)}/config`,
+      agentId: caller.agentId,
+      token: caller.accessToken,
+      isIdempotent: true,
+      readBody: readPolicy,
+    });
   }
 
   /** Deletes the agent on the server; 404 means that it already was. */
@@ -277,9 +315,10 @@ export class Client {
   async #answer<T>(call: Call<T>): Promise<Answer<T>> {
     try {
       const response = await this.#sendHttp(this.#request(call));
-      const { readBody, readConflict } = call;
+      const { readBody, readConflict, conflictStatus = 409 } = call;
       const nowMs = this.#clock.nowMs();
-      const isConflict = response.status === 409 && readConflict?.(response.body).ok === true;
+      const isConflict = response.status === conflictStatus &&
+        readConflict?.(response.body).ok === true;
       const answer = isConflict
         ? readAnswer({ ...response, status: 200 }, readConflict, nowMs)
         : readAnswer(response, readBody, nowMs);
@@ -321,6 +360,11 @@ export class Client {
 function readVersion(headers: HttpResponse["headers"]): string | null {
   const version = headers["x-redflag-version"]?.trim() ?? "";
   return /^[\w.+-]{1,50}$/.test(version) ? version : null;
+}
+
+/** The body of an object with the id of the agent, which is not known when an event is appended. */
+function withAgentId(body: string, { agentId }: Caller): string {
+  return body.replace(/^\{/, () => `{"agent_id":${JSON.stringify(agentId)},`);
 }
 
 function agentPath(caller: Caller): string {

@@ -30,6 +30,12 @@ export const LIMITS = {
   kbId: 255,
   /** `update_logs`: VARCHAR. */
   logAction: 50,
+  /** `storage_metrics` of RedFlag 0.2, as the next two: VARCHAR. */
+  mountPoint: 255,
+  device: 255,
+  fileSystem: 50,
+  /** `system_events` of RedFlag 0.2: its type, subtype and component, VARCHAR. */
+  eventType: 50,
 } as const;
 
 /**

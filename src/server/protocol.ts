@@ -87,6 +87,17 @@ const storedReport = v.pipe(
 /** Accepts any JSON object: the server has stored the report, and may ask for it again. */
 export const readStoredReport: ReadBody<ReportAnswer> = (body) => decodeJson(storedReport, body);
 
+const takenEvents = v.pipe(
+  v.object({ accepted: v.number(), rejected: v.number() }),
+  v.transform((): ReportAnswer => ({})),
+);
+
+/**
+ * Accepts what RedFlag 0.2 says of a page of events one by one, whatever the status: each is stored, was
+ * stored before, or will never be. A page that is repeated as a whole gets a 500 of this shape.
+ */
+export const readTakenEvents: ReadBody<ReportAnswer> = (body) => decodeJson(takenEvents, body);
+
 /** Longest status of a server's health, in characters. */
 const HEALTH_LIMIT = 200;
 

@@ -1,14 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import {
-  checkInBody,
-  describeUptime,
-  registerBody,
-  systemInfoEvent,
-} from "../../src/agent/host_report.ts";
+import { checkInBody, registerBody, systemInfoEvent } from "../../src/agent/host_report.ts";
 import { encodeBody } from "../../src/server/limits.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { anyText } from "../fakes/texts.ts";
+
+const device = { type: "laptop", model: "X1", distro: "debian" } as const;
 
 const facts = {
   hostName: "h".repeat(300),
@@ -126,7 +123,7 @@ Deno.test("checkInBody() contains figures in the server's units, and omits unkno
 });
 
 Deno.test("systemInfoEvent() supersedes an older one", () => {
-  const event = systemInfoEvent(facts, 0, null);
+  const event = systemInfoEvent(facts, 0, { reboot: null, device });
   assertEquals([event.kind, event.snapshotOf, event.commandId], [
     "system_info",
     "system_info",
@@ -134,16 +131,6 @@ Deno.test("systemInfoEvent() supersedes an older one", () => {
   ]);
   const body = JSON.parse(event.body);
   assertEquals([body.uptime, body.ip_address, body.disk_used], ["1d 2h 3m", "192.0.2.1", 60]);
-});
-
-Deno.test("describeUptime() counts days, hours and minutes", () => {
-  assertEquals([0, 59, 60, 86_399, 86_400].map(describeUptime), [
-    "0d 0h 0m",
-    "0d 0h 0m",
-    "0d 0h 1m",
-    "0d 23h 59m",
-    "1d 0h 0m",
-  ]);
 });
 
 const WIDTHS = [
@@ -181,7 +168,12 @@ Deno.test("registerBody() and systemInfoEvent() send nothing that the server can
       const body = registerBody(odd, { ...registrant, agentVersion: kernel });
       for (const [column, , limit] of WIDTHS) assert([...body[column]].length <= limit);
       assertStorable(encodeBody(body));
-      assertStorable(systemInfoEvent(odd, 0, { isRequired: true, reason: odd.kernel }).body);
+      assertStorable(
+        systemInfoEvent(odd, 0, {
+          reboot: { isRequired: true, reason: odd.kernel },
+          device: { type: "vm", model: odd.kernel, distro: odd.kernel },
+        }).body,
+      );
     }),
   );
 });
@@ -221,7 +213,7 @@ Deno.test("checkInBody() omits each unknown figure, and never divides by zero", 
 });
 
 Deno.test("systemInfoEvent() contains everything that is known, and omits the rest", () => {
-  const body = JSON.parse(systemInfoEvent(facts, 1_000, null).body);
+  const body = JSON.parse(systemInfoEvent(facts, 1_000, { reboot: null, device }).body);
   assertEquals(body, {
     timestamp: "1970-01-01T00:00:01.000Z",
     cpu_cores: 2,
@@ -231,6 +223,9 @@ Deno.test("systemInfoEvent() contains everything that is known, and omits the re
     disk_used: 60,
     ip_address: "192.0.2.1",
     uptime: "1d 2h 3m",
+    device_type: "laptop",
+    device_model: "X1",
+    os_distro: "debian",
     metadata: {
       kernel: "6.1.0",
       os_version: "Debian GNU/Linux 12 (bookworm)",
@@ -238,11 +233,19 @@ Deno.test("systemInfoEvent() contains everything that is known, and omits the re
       disks: [{ mount: "/", fileSystem: "ext4", totalBytes: 100, usedBytes: 60 }],
     },
   });
-  const due = systemInfoEvent(facts, 0, { isRequired: true, reason: "a new kernel" });
+  const due = systemInfoEvent(facts, 0, {
+    reboot: { isRequired: true, reason: "a new kernel" },
+    device,
+  });
   const { metadata } = JSON.parse(due.body);
   assertEquals([metadata.reboot_required, metadata.reboot_reason], [true, "a new kernel"]);
   const bare = { ...facts, cpuModel: "CPU", processes: 7, memoryTotalBytes: null, uptimeS: null };
-  const other = JSON.parse(systemInfoEvent({ ...bare, disks: [], addresses: [] }, 0, null).body);
+  const other = JSON.parse(
+    systemInfoEvent({ ...bare, disks: [], addresses: [] }, 0, {
+      reboot: null,
+      device: { type: "server", model: null, distro: null },
+    }).body,
+  );
   assertEquals([other.cpu_model, other.processes], ["CPU", 7]);
   for (const name of ["memory_total", "disk_total", "disk_used", "ip_address", "uptime"]) {
     assert(!(name in other), name);

@@ -116,13 +116,19 @@ Deno.test("readNextUnindexed() has the order of the index, without dead letters"
 });
 
 Deno.test("urgencyBehind() puts results first, unless their command has other events pending", () => {
-  assertEquals(urgencyBehind("log", null), 2);
+  assertEquals(urgencyBehind("log", null), 3);
+  assertEquals(urgencyBehind("log", 3), 3);
   assertEquals(urgencyBehind("log", 2), 2);
-  assertEquals(urgencyBehind("log", 1), 1);
-  assertEquals(urgencyBehind("system_info", 2), 0);
+  assertEquals(urgencyBehind("system_info", 3), 1);
 });
 
-Deno.test("urgencyBehind() puts host facts last, lists behind results, and no result before another", () => {
+Deno.test("urgencyBehind() puts what the agent says of itself last, metrics of the host beside lists", () => {
+  const of = (kind: EventKind) => urgencyBehind(kind, null);
+  assertEquals(["agent_event", "circuit_breakers"].map((kind) => of(kind as EventKind)), [0, 0]);
+  assertEquals([of("storage_metrics"), of("system_metrics")], [of("updates"), of("updates")]);
+});
+
+Deno.test("urgencyBehind() puts host facts behind lists, lists behind results, and no result before another", () => {
   const of = (kind: EventKind) => urgencyBehind(kind, null);
   assert(of("system_info") < of("updates") && of("updates") < of("dependencies"));
   assertEquals(of("dependencies"), of("log"));

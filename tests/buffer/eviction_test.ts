@@ -1,7 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import * as v from "valibot";
-import type { BufferLimits, EventKind, NewEvent } from "../../src/buffer/buffer.ts";
+import {
+  type BufferLimits,
+  byKind,
+  type EventKind,
+  type NewEvent,
+} from "../../src/buffer/buffer.ts";
 import { OVERHEAD_BYTES } from "../../src/buffer/event_row.ts";
 import {
   type Evictable,
@@ -17,6 +22,7 @@ import type { LogBody } from "../../src/server/protocol.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { LogSchema } from "../../tools/refserver/bodies.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { NONE_EVICTED } from "../fakes/test_store.ts";
 
 /** A buffer with room for so many events beside the notice of what was evicted. */
 function make(limits: { events?: number; bytes?: number; attempts?: number }) {
@@ -102,7 +108,7 @@ Deno.test("a list goes before everything else that waits as soon as a newer one 
   ]);
   buffer.append([event("updates", "new apt", "updates/apt")]);
   assertEquals(kept(buffer), ["info", "dnf", "log", "new apt"]);
-  assertEquals(buffer.counts().evicted, { system_info: 0, updates: 1, dependencies: 0, log: 0 });
+  assertEquals(buffer.counts().evicted, { ...NONE_EVICTED, updates: 1 });
 });
 
 Deno.test("stale lists go before what waits, the least important of them first", () => {
@@ -131,7 +137,7 @@ Deno.test("nothing is counted twice where stale lists and others go for one even
   ]);
   // Both lists and the log have to go.
   const { evicted } = buffer.append([event("log", body("d", 3_000))]);
-  assertEquals(evicted, { system_info: 0, updates: 2, dependencies: 0, log: 1 });
+  assertEquals(evicted, { ...NONE_EVICTED, updates: 2, log: 1 });
   assertEquals(kept(buffer), [body("d", 3_000)]);
   assertBalanced(buffer);
 });
@@ -152,7 +158,7 @@ Deno.test("a newer list that finds no room leaves the older one current, and sta
     );
   // The two logs matter more, and all else together makes no room for it.
   const { evicted } = buffer.append([event("updates", body("c", 4_500), "updates/apt")]);
-  assertEquals(evicted, { system_info: 0, updates: 1, dependencies: 0, log: 0 });
+  assertEquals(evicted, { ...NONE_EVICTED, updates: 1 });
   assertEquals([stale(), kept(buffer).length], [["a"], 5]);
   const counts = buffer.counts();
   assertEquals([counts.evicted.updates, counts.appended], [1, 5 + 1 + 1]); // And the notice.
@@ -247,11 +253,9 @@ Deno.test("planEviction() makes room exactly when room can be made", () => {
   }));
 });
 
-const NONE = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
-
 Deno.test("evictionNotice() is a log of no command that the server accepts, with the counts and since when", () => {
   const { kind, commandId, body } = evictionNotice(
-    { ...NONE, system_info: 3, updates: 12 },
+    { ...NONE_EVICTED, system_info: 3, updates: 12 },
     Date.UTC(2026, 0, 2),
   );
   assertEquals([kind, commandId], ["log", null]);
@@ -268,7 +272,7 @@ Deno.test("evictionNotice() is a log of no command that the server accepts, with
 Deno.test("evictionNotice() never needs more room than is reserved for it", () => {
   const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
   fc.assert(fc.property(
-    fc.record({ system_info: count, updates: count, dependencies: count, log: count }),
+    fc.record(byKind(() => count)),
     fc.oneof(fc.integer(), fc.constantFrom(-1, Number.MAX_SAFE_INTEGER)),
     (evicted, sinceMs) => {
       const { body } = evictionNotice(evicted, sinceMs);
@@ -278,7 +282,7 @@ Deno.test("evictionNotice() never needs more room than is reserved for it", () =
 });
 
 Deno.test("evictionNotice() has a date, whatever damage has made of the instant", () => {
-  const evicted = { system_info: 0, updates: 0, dependencies: 0, log: 1 };
+  const evicted = { ...NONE_EVICTED, log: 1 };
   const since = (ms: number) =>
     JSON.parse(JSON.parse(evictionNotice(evicted, ms).body).stdout).since;
   assertEquals([since(NaN), since(-5), since(0), since(1e18)], [

@@ -8,7 +8,7 @@ import { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
 import { openBuffer, type OpenedBuffer } from "../../src/buffer/store.ts";
 import { type Database, DatabaseError } from "../../src/system/database.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
-import { event, journalOn } from "../fakes/test_store.ts";
+import { event, journalOn, NONE_EVICTED } from "../fakes/test_store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const system = new FakeSystem();
@@ -117,7 +117,7 @@ Deno.test("merge() makes one eviction notice of both, since the earlier first ev
   assertEquals(notices.length, 1);
   assertEquals(JSON.parse(JSON.parse(notices[0]!.body).stdout), {
     since: new Date(firstEvictionMs!).toISOString(),
-    dropped: { system_info: 0, updates: 0, dependencies: 0, log: 3 },
+    dropped: { ...NONE_EVICTED, log: 3 },
   });
   const { appended, pending, evicted } = target.buffer.counts();
   assertEquals(appended, pending + evicted.log);

@@ -1,8 +1,20 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { POLICY_FILE } from "../../src/agent/server_policy.ts";
 import { locations } from "../../src/config/locations.ts";
+import { type Identity, saveIdentity } from "../../src/identity.ts";
 import { NO_KEYS, NO_SERVER_KEYS, saveServerKeys } from "../../src/server/key_trust.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { runCli } from "./run_cli.ts";
+
+const STATE = "/state";
+
+const identity: Identity = {
+  agentId: "a1",
+  serverUrl: "",
+  accessToken: "access-1",
+  refreshToken: "refresh-1",
+  intervalMs: null,
+};
 
 Deno.test("config show prints each value and its origin, and hides secrets", async () => {
   const system = new FakeSystem();
@@ -82,4 +94,52 @@ Deno.test("config without check or show is a usage error", async () => {
     assertEquals(code, 2);
     assertStringIncludes(err, 'it takes "check" or "show"');
   }
+});
+
+Deno.test("config show marks what the server's policy has changed, and lists the rest of it", async () => {
+  const system = new FakeSystem();
+  const serverUrl = "https://red.test";
+  await saveIdentity(system, STATE, { ...identity, serverUrl });
+  const policy = {
+    jitterMaxMs: 12_000,
+    backoffBaseMs: 10_000,
+    backoffMaxMs: 60_000,
+    subsystems: {
+      apt: { enabled: true, intervalMinutes: 15, autoRun: true },
+      dnf: { enabled: false, intervalMinutes: null, autoRun: false },
+      storage: { enabled: true, intervalMinutes: 5, autoRun: false },
+    },
+  };
+  const saved = { serverUrl, receivedMs: 1_700_000_000_000, policy };
+  await POLICY_FILE.write(system.files, STATE, saved);
+  system.files.texts.set("/etc/pennon/config.toml", '[backoff]\ncap = "2m"\n');
+  const show = async (...more: string[]) =>
+    (await runCli(system, "config", "show", "--state-dir", STATE, ...more)).out;
+  const out = await show();
+  assertMatch(out, /^backoff\.base +10s +server, instead of 5s$/m);
+  assertMatch(out, /^backoff\.cap +2m +file: /m); // The owner's own value stays.
+  assertMatch(out, /^\(poll jitter\) +at most 12s +server: https:\/\/red\.test$/m);
+  assertMatch(out, /^\(subsystem apt\) +on, scanned every 15m +server: /m);
+  assertMatch(out, /^\(subsystem dnf\) +off +server: /m);
+  assertMatch(out, /^\(subsystem storage\) +on, scanned on request +server: /m);
+  const { server_policy, settings } = JSON.parse(await show("--json"));
+  assertEquals(server_policy.received_at, "2023-11-14T22:13:20.000Z");
+  assertEquals([server_policy.backoff_max_ms, server_policy.jitter_max_ms], [60_000, 12_000]);
+  assertEquals(server_policy.subsystems[1], {
+    name: "dnf",
+    enabled: false,
+    auto_run: false,
+    interval_minutes: null,
+  });
+  assertEquals(
+    settings.find(({ path }: { path: string }) => path === "backoff.base"),
+    { path: "backoff.base", value: "10s", from: "server, instead of 5s" },
+  );
+  // Another server's policy means nothing, and neither does what cannot be read.
+  await saveIdentity(system, STATE, { ...identity, serverUrl: "https://other.test" });
+  assertEquals(JSON.parse(await show("--json")).server_policy, null);
+  system.files.texts.set(POLICY_FILE.pathIn(STATE), "{}");
+  assertEquals(JSON.parse(await show("--json")).server_policy, null);
+  system.files.fail("read the identity", "denied");
+  assertEquals(JSON.parse(await show("--json")).server_policy, null);
 });

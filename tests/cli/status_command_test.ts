@@ -11,9 +11,9 @@ import { signingAsJson } from "../../src/cli/signing_status.ts";
 import type { SavedBreaker } from "../../src/breaker/saved.ts";
 import { NO_SERVER_KEYS } from "../../src/server/key_trust.ts";
 import type { StoredState } from "../../src/loop/state.ts";
+import { NONE_EVICTED } from "../fakes/test_store.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24);
-const NONE = { system_info: 0, updates: 0, dependencies: 0, log: 0 };
 
 const ALL_TOLD = {
   received: 0,
@@ -38,7 +38,7 @@ function status(change: Partial<Status> = {}): Status {
       oldestPendingMs: null,
       appended: 0,
       delivered: 0,
-      evicted: NONE,
+      evicted: NONE_EVICTED,
       firstEvictionMs: null,
       purged: 0,
     },
@@ -71,7 +71,7 @@ Deno.test("status prints what a full buffer evicted, by kind, and since when", (
   const told = status({
     buffer: {
       ...buffer!,
-      evicted: { ...NONE, updates: 12, log: 1 },
+      evicted: { ...NONE_EVICTED, updates: 12, log: 1 },
       firstEvictionMs: NOW_MS - 3_600_000,
     },
   });
@@ -148,7 +148,7 @@ const TROUBLED = status({
     oldestPendingMs: NOW_MS - HOUR_MS * 4,
     appended: 30,
     delivered: 15,
-    evicted: { ...NONE, updates: 3, log: 1 },
+    evicted: { ...NONE_EVICTED, updates: 3, log: 1 },
     firstEvictionMs: NOW_MS - 2 * HOUR_MS,
     purged: 1,
   },
@@ -252,7 +252,7 @@ Deno.test("statusAsJson() has every field of the contract", () => {
       oldest_pending_at: "2026-11-23T20:00:00.000Z",
       appended: 30,
       delivered: 15,
-      evicted: { ...NONE, updates: 3, log: 1 },
+      evicted: { ...NONE_EVICTED, updates: 3, log: 1 },
       evicted_since: "2026-11-23T22:00:00.000Z",
       purged: 1,
       max_events: 100,

@@ -170,7 +170,7 @@ Deno.test("enable_heartbeat quotes a hundred characters of what it was sent at m
   );
 });
 
-for (const type of ["scan_docker", "scan_pacman", "scan_processes", "scan_", "scan_storage"]) {
+for (const type of ["scan_docker", "scan_pacman", "scan_processes", "scan_"]) {
   Deno.test(`commandHandlers() refuses ${type}, of which there is no scanner`, () => {
     const handler = findHandler(type);
     assert("refusal" in handler);

@@ -452,3 +452,32 @@ Deno.test("scan_updates sends a whole list in one request that closes what it la
   const [changes] = await body([apt(4)], system);
   assertEquals([changes.updates.length, "scan_succeeded" in changes], [1, false]);
 });
+
+Deno.test("scan_updates leaves out what the server has switched off, and a scan by name does not", async () => {
+  const system = new FakeSystem();
+  const log = new FakeLog();
+  const { runner } = makeScannerRunner(system, log);
+  const scan = async (isOn: boolean, only: string | null = null) => {
+    const handler = scanUpdates({
+      system,
+      log,
+      stateDirectory: "/state",
+      runner,
+      findScanners: () => Promise.resolve([apt(2)]),
+      isEnabled: (name) => isOn || name !== "apt",
+      closesAbsent: () => null,
+      hasPending: () => false,
+      collectSystemInfo: () => Promise.resolve(FACTS),
+    }, only);
+    const { events } = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
+      signal: new AbortController().signal,
+      appendEarly: () => {},
+    });
+    const { result, stderr } = JSON.parse(events.at(-1)?.body ?? "null");
+    return [result, stderr];
+  };
+  const off = "Cannot scan: the server's policy has every scanner of this host switched off";
+  assertEquals(await scan(false), ["failed", off]);
+  assertEquals((await scan(true))[0], "success");
+  assertEquals((await scan(false, "apt"))[0], "success");
+});

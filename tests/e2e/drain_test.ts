@@ -17,6 +17,7 @@ import type { RefserverState } from "../../tools/refserver/server.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { TOKEN } from "./harness.ts";
+import { NONE_EVICTED } from "../fakes/test_store.ts";
 
 const EVENTS = 150;
 const PER_MINUTE = 30;
@@ -57,7 +58,7 @@ function backlog(): NewEvent[] {
     body: JSON.stringify({ command_id: id(n), updates: [] }),
   });
   const events = Array.from({ length: EVENTS - 1 }, (_, n) => n % 5 === 0 ? result(n) : list(n));
-  return [...events, evictionNotice({ system_info: 0, updates: 4, dependencies: 0, log: 0 }, 0)];
+  return [...events, evictionNotice({ ...NONE_EVICTED, updates: 4 }, 0)];
 }
 
 const OK = { result: "success", durationMs: 0 } as const;

@@ -57,6 +57,8 @@ export class FakeServer {
   hasResults: ((asked: readonly string[]) => string[]) | null = null;
   /** Its signing keys, as `GET /public-keys` says them; `null`: it does not sign. */
   publicKeys: unknown[] | null = null;
+  /** What it sets for its agents; `null`: an old one, which has no such route. */
+  policy: Record<string, unknown> | null = null;
   /** Hands a command over again after 5 minutes, up to five times, until it is listed as received. */
   redelivers = false;
   /** How a command of which that holds got on. */
@@ -172,6 +174,9 @@ export class FakeServer {
       return json(200, { token: this.acceptedToken });
     }
     if (token !== this.acceptedToken) return json(401, { error: "expired" });
+    if (path.endsWith("/config")) {
+      return this.policy === null ? response(404, "404 page not found") : json(200, this.policy);
+    }
     if (path.endsWith("/commands")) {
       const asked = body["pending_acknowledgments"] as string[] | undefined;
       const { commands, confirmed } = this.#deliver(body);

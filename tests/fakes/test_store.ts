@@ -1,6 +1,6 @@
 /** An overflow buffer and its journal on a machine in memory, whose disk can be sick. */
 
-import type { BufferLimits, NewEvent } from "../../src/buffer/buffer.ts";
+import { type BufferLimits, byKind, type NewEvent } from "../../src/buffer/buffer.ts";
 import { SqliteJournal, type StoreTables } from "../../src/buffer/journal.ts";
 import { OverflowBuffer } from "../../src/buffer/overflow_buffer.ts";
 import { StoreSupervisor } from "../../src/buffer/store_supervisor.ts";
@@ -74,3 +74,6 @@ export function journalOn(tables: StoreTables, clock: Clock): SqliteJournal {
 export function event(body: string, commandId: string | null = null): NewEvent {
   return { kind: "log", commandId, snapshotOf: null, body };
 }
+
+/** Nothing was evicted, of any kind. */
+export const NONE_EVICTED = byKind(() => 0);

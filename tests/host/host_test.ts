@@ -3,8 +3,6 @@ import {
   cpuPercent,
   hostFacts,
   hostMetrics,
-  listDisks,
-  parseDf,
   parseOsRelease,
   readOsRelease,
 } from "../../src/host/host.ts";
@@ -210,57 +208,4 @@ Deno.test("readOsRelease() reads the first readable file", async () => {
   assertEquals(await readOsRelease(files), undefined);
   files.fail("read os-release", "denied");
   assertEquals(await readOsRelease(files), undefined);
-});
-
-const DF = `Filesystem     Type            1-blocks        Used   Available Capacity Mounted on
-udev           devtmpfs      8000000000           0  8000000000       0% /dev
-/dev/sdb1      ext4         50000000000 25000000000 25000000000      50% /mnt/my data
-/dev/sda1      ext4        100000000000 60000000000 40000000000      60% /
-tmpfs          tmpfs         1600000000     1000000  1599000000       1% /run
-overlay        overlay     100000000000 60000000000 40000000000      60% /var/lib/x
-none           squashfs               0           0           0       -  /snap
-`;
-
-Deno.test("parseDf() lists real disks, the system's first, blanks in names too", () => {
-  assertEquals(parseDf(DF), [
-    { mount: "/", fileSystem: "ext4", totalBytes: 100e9, usedBytes: 60e9 },
-    { mount: "/mnt/my data", fileSystem: "ext4", totalBytes: 50e9, usedBytes: 25e9 },
-  ]);
-  assertEquals(parseDf(""), []);
-  const kinds = (...types: string[]) =>
-    parseDf(types.map((type) => `none ${type} 100 60 40 60% /${type}`).join("\n"))
-      .map(({ fileSystem }) => fileSystem);
-  assertEquals(kinds("tmpfs", "ramfs", "efivarfs", "iso9660", "fuse.sshfs", "nsfs", "autofs"), []);
-  // An NTFS disk is a fuseblk, and a name that only contains one of theirs is none of them.
-  assertEquals(kinds("fuseblk", "xtmpfs", "tmpfs2"), ["fuseblk", "xtmpfs", "tmpfs2"]);
-  assertEquals(parseDf("/dev/a ext4 0 0 0 - /empty"), []);
-  assertEquals(parseDf("x /dev/a ext4 100 60 40 60% /a"), []);
-  assertEquals(parseDf("/dev/a ext4 100 60 40 60% a"), []);
-  assertEquals(parseDf("/dev/a ext4 100 60 40 60% /a  ")[0]?.mount, "/a");
-  assertEquals(parseDf("Dateisystem Typ 1-Blöcke Benutzt\n"), []);
-});
-
-Deno.test("parseDf() reads no disk from other output or a truncated line", () => {
-  fc.assert(fc.property(fc.nat(DF.length), (length) => {
-    const known = parseDf(DF).map(({ totalBytes }) => totalBytes);
-    for (const disk of parseDf(DF.slice(0, length))) assert(known.includes(disk.totalBytes));
-  }));
-});
-
-Deno.test("listDisks() returns null without a df, or without its output", async () => {
-  assertEquals(await listDisks(() => Promise.reject(new Error("none")), 1), null);
-  const says = (stdout: string, code: number) => () =>
-    Promise.resolve({ code, stdout, stderr: "", truncated: false });
-  assertEquals(await listDisks(says("", 1), 1), null);
-  assertEquals((await listDisks(says(DF, 1), 1))?.length, 2);
-  const asked: unknown[] = [];
-  const disks = await listDisks((argv, options) => {
-    asked.push(argv, options);
-    return says(DF, 0)();
-  }, 7);
-  assertEquals(disks?.length, 2);
-  assertEquals(asked, [
-    ["/usr/bin/df", "--portability", "--print-type", "--block-size=1", "--local"],
-    { timeoutMs: 7 },
-  ]);
 });

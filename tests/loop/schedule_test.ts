@@ -55,6 +55,24 @@ Deno.test("nextCheckInDelayMs() is never at once and never more than 1.6 interva
   }));
 });
 
+Deno.test("nextCheckInDelayMs() swings by no more than the server's policy says, nor than a tenth", () => {
+  const swing = (jitterMaxMs: number | null) => {
+    const wait = (draw: number) => {
+      const at = { nowMs: 0, random: () => draw };
+      return nextCheckInDelayMs({ ...polling, jitterMaxMs }, "a", at);
+    };
+    return Math.round(wait(0.5) - wait(0));
+  };
+  assertEquals([null, 0, 7_000, 30_000, 31_000, 3_600_000].map(swing), [
+    30_000,
+    0,
+    7_000,
+    30_000,
+    30_000,
+    30_000,
+  ]);
+});
+
 Deno.test("nextCheckInDelayMs() swings by a tenth of the interval, either way", () => {
   const wait = (draw: number) => nextCheckInDelayMs(polling, "a", { nowMs: 0, random: () => draw });
   assertEquals(Math.round(wait(0.5) - wait(0)), 30_000);

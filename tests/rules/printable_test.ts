@@ -127,7 +127,14 @@ Deno.test("what a host calls itself enters without what could steer", async () =
     device: { type: "vm", model: facts.cpuModel, distro: facts.osVersion },
     scanners: [],
   }));
-  isSafe(JSON.parse(systemInfoEvent(facts, 0, { isRequired: true, reason: "a kernel" }).body));
+  isSafe(
+    JSON.parse(
+      systemInfoEvent(facts, 0, {
+        reboot: { isRequired: true, reason: "a kernel" },
+        device: { type: "vm", model: facts.kernel, distro: facts.kernel },
+      }).body,
+    ),
+  );
 });
 
 Deno.test("what is sent of updates and results holds nothing that could steer", () => {

@@ -190,12 +190,66 @@ Deno.test("host facts for which an old server has no route count as delivered; n
   const deleted = await setUp(response(404, '{"error":"agent not found"}')).client
     .report(caller, { report: "system-info", body: "{}" });
   assert(deleted.kind === "refused" && isAgentUnknown(deleted));
-  const other = await setUp(response(404, '{"error":"not found"}')).client
+  const later = await setUp(response(404, '{"error":"not found"}')).client
+    .report(caller, { report: "system-info", body: "{}" });
+  assert(later.kind === "ok" && later.value === NO_ROUTE);
+  const other = await setUp(response(404, '{"error":"command not found"}')).client
     .report(caller, { report: "system-info", body: "{}" });
   assert(other.kind === "refused" && !isAgentUnknown(other));
   const strict = setUp(response(400, '{"error":"no"}')).client;
   const refused = await strict.report(caller, { report: "system-info", body: "{}" });
   assertEquals(refused.kind, "refused");
+});
+
+Deno.test("what only a server of 0.2 takes counts as delivered at one that has no route for it", async () => {
+  for (const report of ["storage-metrics", "metrics", "circuit-breakers", "events"] as const) {
+    const { client } = setUp(response(404, "404 page not found"));
+    const answer = await client.report(caller, { report, body: "{}" });
+    assert(answer.kind === "ok" && answer.value === NO_ROUTE, report);
+    const { client: strict } = setUp(response(404, '{"error":"command not found"}'));
+    assertEquals((await strict.report(caller, { report, body: "{}" })).kind, "refused");
+  }
+});
+
+Deno.test("report() adds the agent's id to storage metrics, and to nothing else", async () => {
+  for (const report of ["storage-metrics", "metrics"] as const) {
+    const { client, sent } = setUp(response(200, "{}"));
+    await client.report({ ...caller, agentId: 'a"1' }, { report, body: '{"command_id":"c"}' });
+    const expected = report === "metrics" ? {} : { agent_id: 'a"1' };
+    assertEquals(JSON.parse(String(sent[0]?.body)), { ...expected, command_id: "c" });
+  }
+});
+
+Deno.test("a page of events that the server has judged one by one is delivered, whatever the status", async () => {
+  const judged = '{"accepted":0,"rejected":3,"errors":["duplicate key"]}';
+  const rows: [status: number, body: string, kind: string][] = [
+    [200, '{"accepted":3,"rejected":0}', "ok"],
+    [206, judged, "ok"],
+    [500, judged, "ok"],
+    [500, '{"error":"failed"}', "failed"],
+    [500, "<html>", "failed"],
+    [400, '{"error":"too many events","max":100,"actual":101}', "refused"],
+  ];
+  for (const [status, body, kind] of rows) {
+    const { client } = setUp(response(status, body));
+    const answer = await client.report(caller, { report: "events", body: "{}" });
+    assertEquals(answer.kind, kind, `${status} ${body}`);
+  }
+  const { client } = setUp(response(500, judged));
+  assertEquals((await client.report(caller, { report: "updates", body: "{}" })).kind, "failed");
+});
+
+Deno.test("a 403 for another agent's command refuses those metrics alone, and one for the host all", async () => {
+  const other = response(403, '{"error":"unauthorized command"}');
+  const report = async (answer: typeof other, name: "metrics" | "updates") =>
+    (await setUp(answer).client.report(caller, { report: name, body: "{}" })).kind;
+  assertEquals(await report(other, "metrics"), "refused");
+  assertEquals(await report(other, "updates"), "operator_required");
+  const bound = response(
+    403,
+    '{"error":"machine ID mismatch - config file copied to different machine"}',
+  );
+  assertEquals(await report(bound, "metrics"), "operator_required");
 });
 
 Deno.test("a 409 for the log of a command that has ended is a success; any other 409 is a refusal", async () => {

@@ -18,6 +18,10 @@ Deno.test("LIMITS are the widths of the server's live columns, and the agent's o
     repositorySource: 1_000,
     kbId: 255,
     logAction: 50,
+    mountPoint: 255,
+    device: 255,
+    fileSystem: 50,
+    eventType: 50,
   });
 });
 

@@ -15,6 +15,11 @@ export function identitiesOf(event: { kind: EventKind; body: string }): string[]
       return [`${event.kind}/${body.command_id}`];
     case "system_info":
       return [factsIdentity(body)];
+    case "agent_event":
+    case "circuit_breakers":
+    case "storage_metrics":
+    case "system_metrics":
+      return []; // A server of 0.1 has no route for them.
     case "updates":
       return body.updates.map(({ package_name }: { package_name: string }) =>
         itemIdentity(body.command_id, package_name)

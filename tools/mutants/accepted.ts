@@ -144,7 +144,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Only differences of such sums are used, and there the one cancels out",
   },
   {
-    file: "src/host/host.ts",
+    file: "src/host/storage.ts",
     operator: "regular expression",
     before:
       "const fields = /^(\\S+)\\s+(\\S+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(?:\\d+%|-)\\s+(\\/.*)$/.exec(line);",

@@ -44,13 +44,21 @@ export async function route(
     [];
   const found = AGENT_ROUTES.get(`${request.method} ${what}`);
   if (agentId === undefined || !found || (backend.old && what === "system-info")) {
-    if (!backend.old && !LOOK_UPS.test(request.path)) {
-      backend.log.violate(request, "no such route");
-    }
+    const isNewer = NEWER_ROUTES.has(`${request.method} ${what}`) || LOOK_UPS.test(request.path);
+    if (!backend.old && !isNewer) backend.log.violate(request, "no such route");
     return { status: 404, headers: { "Content-Type": "text/plain" }, body: NOT_FOUND, summary: "" };
   }
   return await authorized(backend, { ...call, agentId }, found);
 }
+
+/** Routes of 0.2: an agent finds out by asking, now and then, that this server has none of them. */
+const NEWER_ROUTES: ReadonlySet<string> = new Set([
+  "GET config",
+  "POST storage-metrics",
+  "POST metrics",
+  "POST circuit-breakers",
+  "POST events",
+]);
 
 const NOT_FOUND = "404 page not found";
 

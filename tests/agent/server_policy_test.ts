@@ -1,0 +1,171 @@
+import { assert, assertEquals } from "@std/assert";
+import { type Agent, openAgent } from "../../src/agent/agent.ts";
+import { loadPolicy, POLICY_FILE } from "../../src/agent/server_policy.ts";
+import { isSet, loadConfig } from "../../src/config.ts";
+import { type Identity, saveIdentity } from "../../src/identity.ts";
+import { HttpError } from "../../src/system/http.ts";
+import { FakeLog } from "../fakes/log.ts";
+import { FakeServer } from "../fakes/server.ts";
+import { FakeSystem } from "../fakes/system.ts";
+
+const identity: Identity = {
+  agentId: "a1",
+  serverUrl: "http://server.test",
+  accessToken: "access-1",
+  refreshToken: "refresh-1",
+  intervalMs: 60_000,
+};
+
+const MINUTE_MS = 60_000;
+
+const POLICY = {
+  polling: { jitter_max_seconds: 2, backoff_base_seconds: 10, backoff_max_seconds: 20 },
+  subsystems: {},
+};
+
+async function setUp() {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  await saveIdentity(system, "/state", identity);
+  const log = new FakeLog();
+  const loaded = await loadConfig(system);
+  const open = (): Promise<Agent> =>
+    openAgent({
+      system,
+      config: loaded.config,
+      identity,
+      stateDirectory: "/state",
+      log,
+      isSet: (path) => isSet(loaded, path),
+    });
+  const asked = () => server.requests.filter(({ path }) => path.endsWith("/config"));
+  return { system, server, log, open, asked };
+}
+
+/** Runs an agent while `during` goes on. */
+async function whileRunning(agent: Agent, during: () => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const signals = { shutdownSignal: stop.signal, deadlineSignal: stop.signal };
+  const running = agent.loop.run(signals);
+  await during();
+  stop.abort(new Error("stopped"));
+  await running;
+  agent.close();
+}
+
+const saved = async ({ files }: FakeSystem) =>
+  (await loadPolicy({ files }, "/state", identity.serverUrl))?.policy ?? null;
+
+Deno.test("an agent asks for the server's policy at its start, then every 15 minutes, and saves changes", async () => {
+  const { system, server, log, open, asked } = await setUp();
+  server.policy = POLICY;
+  await whileRunning(await open(), async () => {
+    await system.clock.advance(2 * MINUTE_MS);
+    assertEquals(asked().map(({ method, token }) => [method, token]), [["GET", "access-1"]]);
+    assertEquals((await saved(system))?.backoffMaxMs, 20_000);
+    system.files.texts.delete(POLICY_FILE.pathIn("/state"));
+    await system.clock.advance(60 * MINUTE_MS);
+    assert(asked().length >= 4 && asked().length <= 5, String(asked().length));
+    // Nothing has changed, so nothing was written.
+    assertEquals(system.files.texts.has(POLICY_FILE.pathIn("/state")), false);
+    server.policy = { ...POLICY, polling: { backoff_max_seconds: 30 } };
+    await system.clock.advance(16 * MINUTE_MS);
+    assertEquals((await saved(system))?.backoffMaxMs, 30_000);
+  });
+  assertEquals(log.told("server's policy changed").length, 2);
+});
+
+Deno.test("an agent asks a server without such a route once a day, and drops the policy it had", async () => {
+  const { system, server, open, asked } = await setUp();
+  server.policy = POLICY;
+  await whileRunning(await open(), () => system.clock.advance(2 * MINUTE_MS));
+  server.policy = null;
+  const before = asked().length;
+  await whileRunning(await open(), async () => {
+    await system.clock.advance(2 * MINUTE_MS);
+    assertEquals(await saved(system), null);
+    await system.clock.advance(23 * 60 * MINUTE_MS);
+    assertEquals(asked().length, before + 1);
+    await system.clock.advance(2 * 60 * MINUTE_MS);
+    assertEquals(asked().length, before + 2);
+  });
+});
+
+Deno.test("a policy lasts over a restart, and holds from the first failure on", async () => {
+  const { system, server, open } = await setUp();
+  server.policy = POLICY;
+  await whileRunning(await open(), () => system.clock.advance(2 * MINUTE_MS));
+  server.mood = { kind: "answers", status: 500 };
+  server.requests.length = 0;
+  await whileRunning(await open(), () => system.clock.advance(5 * MINUTE_MS));
+  const waits = server.requests.map(({ atMs }, at) =>
+    atMs - (server.requests[at - 1]?.atMs ?? atMs)
+  );
+  assert(waits.length >= 4, String(waits));
+  // 20 s is the longest backoff; an open breaker stays open for 60 s at most, as its minimum says.
+  assert(waits.slice(1, 4).every((ms) => ms <= 20_000), String(waits));
+});
+
+Deno.test("nothing that the policy's route answers disturbs check-ins and reports", async () => {
+  for (const status of [200, 400, 404, 429, 500, 503]) {
+    const { system, server, log, open, asked } = await setUp();
+    const send = server.sendHttp;
+    system.sendHttp = async (request) => {
+      const answer = await send(request);
+      return request.url.endsWith("/config") ? { ...answer, status } : answer;
+    };
+    await whileRunning(await open(), async () => {
+      await system.clock.advance(70 * MINUTE_MS);
+      assert(server.count("/commands") >= 68, `${status}: ${server.count("/commands")}`);
+      const most = status === 404 ? 1 : 5;
+      assert(asked().length <= most && asked().length > 0, `${status}: ${asked().length}`);
+    });
+    assertEquals(log.told("server not reached"), [], String(status));
+    assertEquals(log.told("connection breaker opened"), [], String(status));
+    assertEquals(await saved(system), null);
+  }
+});
+
+Deno.test("a policy's route that hangs holds a check-in up for 10 s, and counts as no failure", async () => {
+  const { system, server, log, open } = await setUp();
+  const send = server.sendHttp;
+  system.sendHttp = async (request) => {
+    if (!request.url.endsWith("/config")) return await send(request);
+    await system.clock.sleep(request.timeoutMs, new AbortController().signal);
+    assertEquals(request.timeoutMs, 10_000);
+    throw new HttpError("Cannot wait: no answer", { reason: "timeout" });
+  };
+  await whileRunning(await open(), () => system.clock.advance(60 * MINUTE_MS));
+  assert(server.count("/commands") >= 57, String(server.count("/commands")));
+  assertEquals(log.told("server not reached"), []);
+});
+
+Deno.test("a policy that the disk does not take holds all the same, and is saved later", async () => {
+  const { system, server, log, open } = await setUp();
+  server.policy = POLICY;
+  system.files.fail("save the server's policy", "full");
+  await whileRunning(await open(), async () => {
+    await system.clock.advance(40 * MINUTE_MS);
+    assertEquals([log.told("server's policy not saved").length, await saved(system)], [1, null]);
+    system.files.heal("save the server's policy");
+    await system.clock.advance(16 * MINUTE_MS);
+    assertEquals((await saved(system))?.jitterMaxMs, 2_000);
+  });
+});
+
+Deno.test("loadPolicy() reads only this server's policy, and throws for no file", async () => {
+  const { system } = await setUp();
+  const load = () => loadPolicy(system, "/state", identity.serverUrl);
+  assertEquals(await load(), null);
+  const policy = { jitterMaxMs: null, backoffBaseMs: 1, backoffMaxMs: 2, subsystems: {} };
+  const value = { serverUrl: identity.serverUrl, receivedMs: 5, policy };
+  await POLICY_FILE.write(system.files, "/state", value);
+  assertEquals(await load(), value);
+  await POLICY_FILE.write(system.files, "/state", { ...value, serverUrl: "http://other.test" });
+  assertEquals(await load(), null);
+  system.files.texts.set(POLICY_FILE.pathIn("/state"), "junk");
+  assertEquals(await load(), null);
+  system.files.fail("read the server's policy", "denied");
+  assertEquals(await load(), null);
+});

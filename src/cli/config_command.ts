@@ -21,8 +21,8 @@ export const configCommand: CliCommand = {
   details: [
     "check exits 2 and names every line that is wrong. show prints each setting,",
     "its value and where the value comes from; secrets stay hidden. Of a server that",
-    "signs commands it shows the pinned key. What the server's policy has changed says",
-    "so, and what else that policy holds comes last.",
+    "signs commands it shows the pinned key. What the server's policy has changed is",
+    "marked, and what else that policy holds comes last.",
   ],
   options: [JSON_OPTION],
   maxArguments: 1,

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import type { Program } from "../../tools/program.ts";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
+import { call } from "../real/raw_request.ts";
 import { type Host, onHost, restartRefserver, TOKEN, within } from "./harness.ts";
 import { pause, told } from "./outage.ts";
 
@@ -170,7 +171,7 @@ Deno.test("an agent whose version on record is old makes the server record its o
       headers: { authorization: `Bearer ${TOKEN}` },
       body: JSON.stringify({
         ...{ hostname: "h", os_type: "linux", os_version: "12", os_architecture: "amd64" },
-        ...{ agent_version: "0.1.20", machine_id: machineId, metadata: {} },
+        ...{ agent_version: "0.1.26", machine_id: machineId, metadata: {} },
       }),
     });
     const { agent_id, token, refresh_token } = await answer.json();
@@ -179,6 +180,10 @@ Deno.test("an agent whose version on record is old makes the server record its o
     await Deno.writeTextFile(file, JSON.stringify(config), { mode: 0o600 });
     const adopted = await host.pennon(["register", "--replace", "--adopt", file]);
     assertEquals(adopted.code, 0, adopted.err);
+    // What an older agent says in its check-in counts from the next call on.
+    const headers = { Authorization: `Bearer ${token}`, "X-Machine-ID": machineId };
+    const path = `/api/v1/agents/${agent_id}/commands`;
+    await call(host.server.url, { method: "GET", path, headers, body: { version: "0.1.20" } });
     host.server.resetRequests();
     const agent = host.run();
     const version = () => host.server.state().agents[0]?.currentVersion ?? "";

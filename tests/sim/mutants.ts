@@ -63,9 +63,9 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("delete before acknowledged", [
     "delivery/drain.ts",
-    "inFlight.add(event, sender.send(event));",
+    "inFlight.add(event, others, sender.send(event, others));",
     "this.#deps.buffer.acknowledge([event.id]);\n" +
-    "        inFlight.add(event, sender.send(event));",
+    "        inFlight.add(event, others, sender.send(event, others));",
   ]),
   mutant("500 on one item poisons the batch", [
     "delivery/failure_attribution.ts",

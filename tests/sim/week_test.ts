@@ -61,7 +61,8 @@ Deno.test("sim: a week's outage with 20,000 events is made up for at the server'
     const dueMs = backMs + pending / PER_MINUTE * MINUTE_MS + 300_000;
     await sim.run(dueMs);
     const { pending: left, evicted, deadLetters, delivered } = buffer.counts();
-    assertEquals([left, deadLetters, Object.values(evicted)], [0, 0, [0, 0, 0, 0]]);
+    assertEquals({ left, deadLetters }, { left: 0, deadLetters: 0 });
+    assert(Object.values(evicted).every((count) => count === 0));
     const stored = [...sim.server.stored.keys()];
     assertEquals(bodies.filter((body) => sim.server.stored.get(body) !== 1), []);
     assert(delivered >= bodies.length);

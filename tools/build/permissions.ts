@@ -26,6 +26,7 @@ const PROGRAMS = {
     "/usr/bin/gzip",
     "/usr/bin/ps",
     "/usr/bin/rpm",
+    "/usr/bin/lsblk",
     "/usr/bin/systemctl",
   ],
   macos: ["/bin/df", "/bin/kill", "/bin/ps", "/usr/sbin/ioreg"],

@@ -63,6 +63,7 @@ interface EventSink {
 export class AgentEvents {
   /** The log, from which events are taken. */
   readonly log: Log;
+  readonly #log: Log;
   readonly #clock: Clock;
   readonly #secrets: Secrets;
   #sink: EventSink | null = null;
@@ -74,6 +75,7 @@ export class AgentEvents {
   #dropped = 0;
 
   constructor(log: Log, { clock, secrets }: { clock: Clock; secrets: Secrets }) {
+    this.#log = log;
     this.#clock = clock;
     this.#secrets = secrets;
     this.#leftAtMs = clock.monotonicMs();
@@ -106,7 +108,10 @@ export class AgentEvents {
     const known = typeof security === "string"
       ? kind("security", security, "security")
       : EVENT_OF_MESSAGE.get(message);
-    if (known === undefined || !this.#mayMore()) return;
+    if (known === undefined) return;
+    // A pause that goes on is logged as information: its beginning is the event.
+    if (known.subtype === "paused" && level === "info") return;
+    if (!this.#mayMore()) return;
     const event = this.#eventOf(known, level, { message, fields });
     this.#waiting = [...this.#waiting, event].slice(-MOST_WAITING);
     // Not at once: a transaction of the buffer may be what logs.
@@ -156,8 +161,10 @@ export class AgentEvents {
     try {
       this.#sink.queue.append(events);
     } catch (error) {
-      // What the dashboard shows of the agent is no reason to stop it, and the log has it.
-      if (!(error instanceof DatabaseError || error instanceof BufferError)) throw error;
+      // What the dashboard shows of the agent is no reason to stop it.
+      if (!(error instanceof DatabaseError || error instanceof BufferError)) {
+        this.#log.error("cannot append events of the agent", { why: String(error) });
+      }
     } finally {
       this.#isAppending = false;
     }

@@ -357,7 +357,9 @@ export class Sender implements ReportSender {
     }
     const isLast = this.#window.remaining === 0;
     const delivered = { kind: "delivered", isLast } as const;
-    if (value === NO_ROUTE) return { outcome: delivered, verdict: "neutral" };
+    // That the server stores an event of the agent proves nothing for the other reports. A report breaker
+    // that it closed would open at the next of them, which makes another event, and so on.
+    if (value === NO_ROUTE || isExtra(event)) return { outcome: delivered, verdict: "neutral" };
     this.#knownUntilMs = this.#deps.clock.monotonicMs() + KNOWN_MS;
     this.#slowStart = { ...this.#slowStart, failedReports: 0 };
     const alsoRefused = this.#attribution.delivered(event);

@@ -103,3 +103,17 @@ Deno.test("a server that has none of these routes takes the extras, and none is 
     assertEquals(world.buffer.counts().pending, 0);
     assert(world.server.count("/events") <= 2);
   }));
+
+Deno.test("what the server takes of the agent's own events blames no report that fails, and begins no new try", () =>
+  withWorld(async (world) => {
+    world.server.poison = { text: '"command_id"', status: 500 };
+    world.buffer.append(["c1", "c2", "c3", "c4"].map((id) => log(id)));
+    const tries = () => world.server.requests.filter(({ path }) => path.endsWith("/logs")).length;
+    for (let second = 0; second < 1_800; second += 5) {
+      world.buffer.append([extra(second)]);
+      await world.advance(5_000);
+    }
+    const waiting = world.buffer.list({ state: "pending" }).filter(({ kind }) => kind === "log");
+    assertEquals(waiting.length, 4);
+    assert(tries() < 60, `${tries()} tries in half an hour`);
+  }));

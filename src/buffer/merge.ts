@@ -34,7 +34,7 @@ const RESTORE = `
 const RANKS = ["received", "started", "finished", "reported"];
 
 const ADVANCE = `
-  UPDATE commands SET state = ?, params = ? WHERE id = ? AND
+  UPDATE commands SET state = ?, params = ?, started_ms = coalesce(?, started_ms) WHERE id = ? AND
     CASE state WHEN 'received' THEN 0 WHEN 'started' THEN 1 WHEN 'finished' THEN 2 ELSE 3 END < ?`;
 
 const OTHER_TABLES = `
@@ -122,8 +122,8 @@ function mergeCommands(source: Database, target: Database): void {
   for (const row of source.all("SELECT * FROM commands ORDER BY number")) {
     const { number: _, ...command } = row;
     if (insert(target, "commands", command) > 0) continue;
-    const { state = null, params = null, id = null } = command;
-    target.run(ADVANCE, state, params, id, RANKS.indexOf(String(state)));
+    const { state = null, params = null, started_ms = null, id = null } = command;
+    target.run(ADVANCE, state, params, started_ms, id, RANKS.indexOf(String(state)));
   }
 }
 

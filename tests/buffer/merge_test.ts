@@ -170,6 +170,18 @@ Deno.test("merge() brings a command forward from any state to any later one, and
   }
 });
 
+Deno.test("merge() keeps when a command was run, so that it is remembered as long", () => {
+  const [source, target] = [make(), make()];
+  for (const { journal } of [source, target]) {
+    journal.receive([{ id: "c", type: "scan_apt", params: "{}" }]);
+  }
+  source.journal.start("c");
+  const startedMs = () => target.database.all("SELECT started_ms FROM commands")[0]?.["started_ms"];
+  assertEquals(startedMs(), null);
+  merge(source.database, target);
+  assertEquals(typeof startedMs(), "number");
+});
+
 Deno.test("merge() copies tables of another program, and none of SQLite's", () => {
   const [source, target] = [make(), make()];
   for (const { database, buffer, journal } of [source, target]) {

@@ -103,7 +103,8 @@ export class AgentEvents {
   }
 
   #take(level: LogLevel, message: string, fields: LogFields = {}): void {
-    if (this.#isAppending) return;
+    // A server that takes no events would get one more for each that it refused.
+    if (this.#isAppending || fields["kind"] === "agent_event") return;
     const security = fields[SECURITY_FIELD];
     const known = typeof security === "string"
       ? kind("security", security, "security")

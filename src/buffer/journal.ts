@@ -136,8 +136,17 @@ export interface JournalAccess {
   onDiskOr<T>(work: (tables: StoreTables) => T, fallback: () => T): T;
 }
 
-/** How many of the newest commands are remembered after they are finished, to recognise repeats. */
+/**
+ * How many of the newest commands are remembered after they are finished, to recognise repeats. One that
+ * was run is remembered for `REPLAYABLE_MS` besides: a server may send any number of others meanwhile.
+ */
 export const REMEMBERED = 10_000;
+
+/**
+ * For so long the signature of a command that was run counts, should it be replayed: 4 h back and 5 min
+ * ahead (`command_signature.ts`), and 5 min more.
+ */
+const REPLAYABLE_MS = (4 * 60 + 10) * 60_000;
 
 const RECEIVE = `
   INSERT INTO commands (id, type, params, state, received_ms, receipt_due)
@@ -150,7 +159,7 @@ const RECEIVE_AGAIN = "UPDATE commands SET receipt_due = 1 WHERE id = ?";
 const PROBE = "UPDATE counters SET appended = appended";
 
 const START = `
-  UPDATE commands SET state = 'started' WHERE id = ? AND state IN ('received', 'started')`;
+  UPDATE commands SET state = 'started', started_ms = ? WHERE id = ? AND state IN ('received', 'started')`;
 
 /** Its parameters are of no more use, and may be large. */
 const FINISH = `
@@ -165,7 +174,7 @@ const UNFINISHED = `
 /** By their count: numbers have gaps, since a command that was handed over again uses one up. */
 const FORGET = `
   DELETE FROM commands
-  WHERE state IN ('finished', 'reported')
+  WHERE state IN ('finished', 'reported') AND coalesce(started_ms, 0) <= ?
     AND number <= (SELECT number FROM commands ORDER BY number DESC LIMIT 1 OFFSET ?)`;
 
 /** The journal on a database that `schema.ts` has prepared. */
@@ -200,22 +209,24 @@ export class SqliteJournal implements CommandJournal {
       );
       if (fresh.length === 0) return 0;
       appendReports(fresh, buffer);
-      database.run(FORGET, REMEMBERED);
+      database.run(FORGET, nowMs - REPLAYABLE_MS, REMEMBERED);
       return fresh.length;
     });
   }
 
   start(id: string): void {
+    const nowMs = this.#clock.nowMs();
     this.#access.onDisk(({ database }) => {
-      if (database.run(START, id) === 0) throw notOpen("start", id);
+      if (database.run(START, nowMs, id) === 0) throw notOpen("start", id);
     });
   }
 
   finish(id: string, appendReport: (queue: EventQueue) => void): void {
+    const nowMs = this.#clock.nowMs();
     this.#inTransaction(({ database, buffer }) => {
       if (database.run(FINISH, id) === 0) throw notOpen("finish", id);
       appendReport(buffer);
-      database.run(FORGET, REMEMBERED);
+      database.run(FORGET, nowMs - REPLAYABLE_MS, REMEMBERED);
     });
   }
 

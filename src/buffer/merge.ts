@@ -27,14 +27,15 @@ const EVENTS = "SELECT sequence FROM events ORDER BY coalesce(place, sequence), 
 
 /** An event as it was; the order of appending is the target's own. */
 const RESTORE = `
-  UPDATE events SET id = ?, created_ms = ?, attempts = ?, last_error = ?, unanswered = ?
+  UPDATE events SET id = ?, created_ms = ?, attempts = ?, last_error = ?, unanswered = ?,
+    superseded = ?
   WHERE id = ? AND is_indexed = 1`;
 
 /** How far a command has come: what was done with it is never undone. */
 const RANKS = ["received", "started", "finished", "reported"];
 
 const ADVANCE = `
-  UPDATE commands SET state = ?, params = ? WHERE id = ? AND
+  UPDATE commands SET state = ?, params = ?, started_ms = coalesce(?, started_ms) WHERE id = ? AND
     CASE state WHEN 'received' THEN 0 WHEN 'started' THEN 1 WHEN 'finished' THEN 2 ELSE 3 END < ?`;
 
 const OTHER_TABLES = `
@@ -103,7 +104,10 @@ function mergeEvent(event: StoredEvent, row: Row, target: StoreTables): boolean 
   if (appendedId === null) return false;
   indexPending(database);
   const unanswered = row["unanswered"] === 1 ? 1 : 0;
-  return database.run(RESTORE, id, createdMs, attempts, lastError, unanswered, appendedId) === 1;
+  // What superseded it may be delivered already: nothing in the target tells.
+  const superseded = event.isSuperseded ? 1 : 0;
+  const restored = [id, createdMs, attempts, lastError, unanswered, superseded];
+  return database.run(RESTORE, ...restored, appendedId) === 1;
 }
 
 /** Its id there; `null` if it is larger than the whole target, and so counted as evicted. */
@@ -122,8 +126,8 @@ function mergeCommands(source: Database, target: Database): void {
   for (const row of source.all("SELECT * FROM commands ORDER BY number")) {
     const { number: _, ...command } = row;
     if (insert(target, "commands", command) > 0) continue;
-    const { state = null, params = null, id = null } = command;
-    target.run(ADVANCE, state, params, id, RANKS.indexOf(String(state)));
+    const { state = null, params = null, started_ms = null, id = null } = command;
+    target.run(ADVANCE, state, params, started_ms, id, RANKS.indexOf(String(state)));
   }
 }
 

@@ -43,8 +43,8 @@ const ADD_EVENT = `
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 const ADD_COMMAND = `
-  INSERT OR IGNORE INTO commands (id, type, params, state, received_ms, receipt_due)
-  VALUES (?, ?, ?, ?, ?, ?)`;
+  INSERT OR IGNORE INTO commands (id, type, params, state, received_ms, started_ms, receipt_due)
+  VALUES (?, ?, ?, ?, ?, ?, ?)`;
 
 /**
  * Copies from a corrupt database, which is only read, in one transaction of the new one. An event
@@ -185,7 +185,7 @@ function readEvent(row: Row, { isNoticeKnown }: { isNoticeKnown: boolean }): Sal
  * corrupt, it is answered at least.
  */
 function addCommand(fresh: Database, row: Row): boolean {
-  const { id, type, params, state: word, received_ms, receipt_due } = row;
+  const { id, type, params, state: word, received_ms, started_ms, receipt_due } = row;
   const state = nearestState(String(word));
   if (!isText(id) || state === undefined) return false;
   const rows = fresh.run(
@@ -195,6 +195,7 @@ function addCommand(fresh: Database, row: Row): boolean {
     isText(params) ? params : "",
     state,
     isCount(received_ms) ? received_ms : 0,
+    isCount(started_ms) ? started_ms : null,
     receipt_due === 1 ? 1 : 0,
   );
   return rows === 1;

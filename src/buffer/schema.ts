@@ -90,6 +90,8 @@ const SCHEMA = `
     params       TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('received', 'started', 'finished', 'reported')),
     received_ms  INTEGER NOT NULL,
+    -- When it was last begun to run; NULL: never
+    started_ms   INTEGER,
     -- 1: since the latest delivery no answered check-in has listed it as received
     receipt_due  INTEGER NOT NULL DEFAULT 0
   );
@@ -165,17 +167,21 @@ export function hasTables(
   );
 }
 
+/** Of tables and indexes, and of the columns of one table. */
+const NAMES = `
+  SELECT name FROM sqlite_master UNION ALL SELECT name FROM pragma_table_info('commands')`;
+
 /** 0: there are no tables yet. Throws `BufferError` where this Pennon cannot use the tables. */
 function readVersion(database: Database, newest: number): number {
   const version = Number(database.all("PRAGMA user_version")[0]?.["user_version"] ?? 0);
-  const names = database.all("SELECT name FROM sqlite_master").map(({ name }) => name);
+  const names = database.all(NAMES).map(({ name }) => name);
   const isKnown = version > 0 && version <= LAST_VERSION;
   if (names.length > 0 && !isKnown) {
     throw new DatabaseError(`Cannot read version ${version} of the buffer`, { reason: "corrupt" });
   }
   if (version > newest) throw refusal(`a newer Pennon (schema ${version})`);
   // Before the first release there were other tables with the same number.
-  if (names.includes("events") && !names.includes("commands_receipt_due")) {
+  if (names.includes("events") && !names.includes("started_ms")) {
     throw refusal(`an unreleased Pennon (schema ${version})`);
   }
   return version;

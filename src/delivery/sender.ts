@@ -368,9 +368,13 @@ export class Sender implements ReportSender {
 
   #attribute(event: StoredEvent, refusal: { status: number; why: string }): Attributed {
     const { clock, random } = this.#deps;
+    const at = { nowMs: clock.monotonicMs(), random };
+    const attributed = this.#attribution.attribute(event, refusal, at);
+    // A server that fails on extras alone is no reason to hold back a result.
+    if (isExtra(event)) return { ...attributed, verdict: "neutral" };
     const { failedReports } = this.#slowStart;
     this.#slowStart = { ...this.#slowStart, failedReports: failedReports + 1 };
-    return this.#attribution.attribute(event, refusal, { nowMs: clock.monotonicMs(), random });
+    return attributed;
   }
 
   /** The server can be asked whether it has a command's log: the next check-in does. */

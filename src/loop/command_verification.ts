@@ -85,10 +85,11 @@ export class CommandVerification {
   /** Returns the commands that may run now, and adds those that may not to the rejected ones. */
   async verify(received: Received, context: VerificationContext): Promise<Received> {
     const nowMs = this.#deps.system.clock.monotonicMs();
-    const waiting = new Map([
-      ...received.commands.map((command) => [command.id, { command, sinceMs: nowMs }] as const),
-      ...this.#putOff,
-    ]);
+    // In the order of their arrival: if they are too many, the server can repeat the newest.
+    const waiting = new Map(this.#putOff);
+    for (const command of received.commands) {
+      if (!waiting.has(command.id)) waiting.set(command.id, { command, sinceMs: nowMs });
+    }
     if (waiting.size === 0) return received;
     this.#putOff.clear();
     const judged = await this.#judgeAll([...waiting.values()], context);

@@ -66,6 +66,18 @@ const NEWER: ReadonlySet<Report> = new Set([
   "events",
 ]);
 
+/**
+ * Reports of which a 403 without words about the host concerns the report alone: the command that
+ * metrics name was another agent's, as after a registration anew, or a proxy dislikes a text in them.
+ * If the host is meant, its check-ins show it.
+ */
+const REFUSED_ALONE: ReadonlySet<Report> = new Set([
+  "storage-metrics",
+  "metrics",
+  "circuit-breakers",
+  "events",
+]);
+
 /** The agent that calls. */
 export interface Caller {
   readonly agentId: string;
@@ -252,10 +264,9 @@ export class Client {
     if (isOldServer && NEWER.has(event.report)) {
       return { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null };
     }
-    const isOthers = answer.kind === "operator_required" && answer.refusal === undefined &&
-      event.report === "metrics";
-    // The command that it names was another agent's, as after a registration anew.
-    return isOthers ? { kind: "refused", status: 403, why: answer.why, error: "other" } : answer;
+    const isAlone = answer.kind === "operator_required" && answer.refusal === undefined &&
+      REFUSED_ALONE.has(event.report);
+    return isAlone ? { kind: "refused", status: 403, why: answer.why, error: "other" } : answer;
   }
 
   /** What the server sets for its agents; 404: this one (RedFlag 0.1) sets nothing. */

@@ -90,12 +90,13 @@ export async function verifyCommand(
   if (keyId === null || keyId === "") return refuse("malformed", "it does not name the key");
   const signedS = readSignedAt(command.signedAt);
   if (signedS === null) return refuse("malformed", "the time of its signature cannot be read");
-  const params = readParams(command.params);
-  if (!params.ok) return refuse("malformed", `of its params, ${params.why}`);
+  // Before the parameters are read: many commands may wait for a key, and each is judged again and again.
   const key = keys.find((key) => key.keyId === keyId);
   if (key === undefined) {
     return refuse("unknown_key", "it is signed with a key that is not trusted");
   }
+  const params = readParams(command.params);
+  if (!params.ok) return refuse("malformed", `of its params, ${params.why}`);
   const paramsHash = (await cryptography.sha256(encode(params.value))).toHex();
   const isValid = await cryptography.verifyEd25519({
     publicKey: Uint8Array.fromHex(key.publicKey),

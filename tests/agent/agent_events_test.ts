@@ -72,6 +72,15 @@ Deno.test("AgentEvents keeps the latest 100 lines until there is a buffer", asyn
   assertEquals([numbers.length, numbers[0], numbers.at(-1)], [100, 50, 149]);
 });
 
+Deno.test("AgentEvents makes no event of an event that the server does not take: that would never end", async () => {
+  const { events, attach, bodies } = setUp();
+  attach();
+  for (const kind of ["agent_event", "updates"]) {
+    events.log.warning("event dead-lettered", { event: "e1", kind, attempts: 10, why: "HTTP 400" });
+  }
+  assertEquals((await bodies()).map(({ metadata }) => metadata.kind), ["updates"]);
+});
+
 Deno.test("AgentEvents appends nothing for a server without a place for it", async () => {
   const { events, attach, bodies, state } = setUp({ isWanted: false });
   attach();

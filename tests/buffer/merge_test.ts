@@ -46,6 +46,21 @@ Deno.test("merge() preserves ids, instants, attempts and the dequeue order", () 
   assertEquals(next.slice(1).map(known), source.buffer.next(9).map(known));
 });
 
+Deno.test("merge() leaves superseded what a later event superseded that is delivered: it must close no row", () => {
+  const source = make();
+  source.buffer.append([snapshot("older")]);
+  const { ids } = source.buffer.append([snapshot("newer")]);
+  source.buffer.indexPending();
+  source.buffer.acknowledge(ids);
+  const target = make();
+  merge(source.database, target);
+  assertEquals(target.buffer.next(9).map(({ body, isSuperseded }) => [body, isSuperseded]), [
+    ["older", true],
+  ]);
+  target.buffer.append([snapshot("newest")]);
+  assertEquals(target.buffer.next(9).map(({ isSuperseded }) => isSuperseded), [true, false]);
+});
+
 Deno.test("merge() twice copies nothing twice, and undoes nothing", () => {
   const source = make();
   const { ids } = source.buffer.append([event("a"), event("b")]);
@@ -168,6 +183,18 @@ Deno.test("merge() brings a command forward from any state to any later one, and
       );
     }
   }
+});
+
+Deno.test("merge() keeps when a command was run, so that it is remembered as long", () => {
+  const [source, target] = [make(), make()];
+  for (const { journal } of [source, target]) {
+    journal.receive([{ id: "c", type: "scan_apt", params: "{}" }]);
+  }
+  source.journal.start("c");
+  const startedMs = () => target.database.all("SELECT started_ms FROM commands")[0]?.["started_ms"];
+  assertEquals(startedMs(), null);
+  merge(source.database, target);
+  assertEquals(typeof startedMs(), "number");
 });
 
 Deno.test("merge() copies tables of another program, and none of SQLite's", () => {

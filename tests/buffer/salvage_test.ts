@@ -112,6 +112,17 @@ Deno.test("salvage() comes to an end where a key is out of order", () => {
   assertEquals(new Set(fresh.buffer.next(9).map(({ body }) => body)).size, 3);
 });
 
+Deno.test("salvage() keeps when a command was run, so that it is remembered as long", () => {
+  const [damaged, fresh] = [make(12), make(12)];
+  damaged.database.execute(
+    `INSERT INTO commands (id, type, params, state, received_ms, started_ms)
+    VALUES ('c', 'scan_apt', '{}', 'finished', 5, 7), ('d', 'scan_apt', '{}', 'finished', 5, 'x')`,
+  );
+  salvage(damaged.database, fresh.database);
+  const rows = fresh.database.all("SELECT started_ms FROM commands ORDER BY number");
+  assertEquals(rows, [{ started_ms: 7 }, { started_ms: null }]);
+});
+
 Deno.test("salvage() copies a command with damaged columns, so that it is answered", () => {
   const [damaged, fresh] = [make(11), make(11)];
   const add = (values: string) =>

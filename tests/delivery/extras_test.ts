@@ -117,3 +117,23 @@ Deno.test("what the server takes of the agent's own events blames no report that
     assertEquals(waiting.length, 4);
     assert(tries() < 60, `${tries()} tries in half an hour`);
   }));
+
+for (const status of [500, 403]) {
+  Deno.test(`a server that answers extras alone with ${status} delays no result and no check-in`, () =>
+    withWorld(async (world) => {
+      world.server.poison = { text: "event_type", status };
+      world.server.isPoisonPlain = true;
+      world.buffer.append(Array.from({ length: 20 }, (_, at) => extra(at)));
+      for (let number = 0; number < 12; number++) {
+        world.buffer.append([log(`c${number}`), extra(100 + number)]);
+        world.loop.afterAppend();
+        await world.advance(10_000);
+        assertEquals(world.server.count("/logs"), number + 1);
+        await world.advance(10 * MINUTE_MS);
+      }
+      assert(world.checkIns() >= 23, `${world.checkIns()}`);
+      world.server.poison = null;
+      await world.advance(2 * 60 * MINUTE_MS);
+      assertEquals(world.buffer.counts().pending, 0);
+    }));
+}

@@ -228,6 +228,20 @@ Deno.test("verify() runs nothing before the pinned key is on disk", async () => 
   assertEquals((await verify(only())).commands, [command]);
 });
 
+Deno.test("verify() judges what was put off before what is new, and drops the newest of too many", async () => {
+  const { system, verify } = setUp();
+  system.files.fail("read the server's keys", "failed");
+  const sent = (name: string, count: number) =>
+    Array.from({ length: count }, (_, at) => unsigned(`${name}${at}`));
+  await verify(only(unsigned("first"), unsigned("second")));
+  await verify(only(...sent("flood", 200)));
+  system.files.heal("read the server's keys");
+  // One that is repeated keeps its place.
+  const { commands } = await verify(only(unsigned("last"), unsigned("second")));
+  const expected = ["first", "second", ...sent("flood", 198).map(({ id }) => id), "last"];
+  assertEquals(commands.map(({ id }) => id), expected);
+});
+
 Deno.test("verify() keeps 200 commands that it cannot judge, and logs that it drops others", async () => {
   const { system, verify, log } = setUp();
   system.files.fail("read the server's keys", "failed");

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Unconfirmed } from "../../src/buffer/journal.ts";
-import { MOST_RECEIPTS } from "../../src/buffer/journal.ts";
+import { countCommands, MOST_RECEIPTS, REMEMBERED } from "../../src/buffer/journal.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
@@ -269,3 +269,26 @@ Deno.test("a server that sheds load for an hour gets fewer and fewer requests, a
     const { breaker, outage } = world.loop.state.connection;
     assertEquals([breaker.state, outage], ["closed", null]);
   }));
+
+/** Until then the signature of a command counts that arrives now: 4 h, and 5 min for the clocks. */
+const REPLAYABLE_MS = (4 * 60 + 5) * 60_000;
+
+Deno.test("no flood of commands that are not run makes the journal forget one that was, while it can be replayed", async () => {
+  const system = new FakeSystem();
+  const { journal, database } = await openBuffer(system, "/state", limits);
+  const command = { ...scan, id: "executed" };
+  journal.receive([command]);
+  journal.start(command.id);
+  journal.finish(command.id, () => {});
+  await system.clock.advance(REPLAYABLE_MS);
+  const flood = (name: string) =>
+    Array.from({ length: REMEMBERED }, (_, at) => ({ ...scan, id: `${name}${at}`, why: "" }));
+  journal.reject(flood("refused"), () => {});
+  for (const { id } of journal.receive(flood("not run"))) journal.finish(id, () => {});
+  assertEquals(journal.receive([command]), []);
+  // What is not run is bounded apart, and what cannot be replayed any more is forgotten.
+  assertEquals(countCommands(database).remembered, REMEMBERED + 1);
+  await system.clock.advance(10 * 60_000);
+  journal.reject(flood("later"), () => {});
+  assertEquals(countCommands(database).remembered, REMEMBERED);
+});

@@ -239,11 +239,12 @@ Deno.test("a page of events that the server has judged one by one is delivered, 
   assertEquals((await client.report(caller, { report: "updates", body: "{}" })).kind, "failed");
 });
 
-Deno.test("a 403 for another agent's command refuses those metrics alone, and one for the host all", async () => {
+Deno.test("a 403 without words about the host refuses metrics and extras alone, and one for the host all", async () => {
   const other = response(403, '{"error":"unauthorized command"}');
-  const report = async (answer: typeof other, name: "metrics" | "updates") =>
+  const report = async (answer: typeof other, name: "metrics" | "events" | "updates") =>
     (await setUp(answer).client.report(caller, { report: name, body: "{}" })).kind;
   assertEquals(await report(other, "metrics"), "refused");
+  assertEquals(await report(other, "events"), "refused");
   assertEquals(await report(other, "updates"), "operator_required");
   const bound = response(
     403,

@@ -174,6 +174,10 @@ Deno.test("verifyCommand() refuses the forms without an agent or a time, and oth
   assertEquals(await judge(VECTORS[0]!, { keys: [] }), "unknown_key");
 });
 
+Deno.test("verifyCommand() reads no parameters for a key that is not trusted: that may be long work", async () => {
+  assertEquals(await judge({ ...VECTORS[0]!, params: "{" }, { keys: [] }), "unknown_key");
+});
+
 Deno.test("verifyCommand() distinguishes what is unsigned from what is malformed", async () => {
   const [vector] = VECTORS;
   const { signature, signedAt } = vector!;

@@ -169,7 +169,7 @@ export async function readTrusted(
 
 /**
  * Returns the bytes of a file that only root can have written: it owns the file and every directory
- * above, and nobody else can write them. `undefined`: there is no such file, or this system has no root.
+ * above, and no other user can write them. `undefined`: there is no such file, or this system has no root.
  * Throws `FileError`.
  */
 export async function readRootOwned(

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ConfigError, describeSettings, loadConfig } from "../src/config.ts";
+import { ConfigError, describeSettings, isSet, loadConfig } from "../src/config.ts";
 import { locations } from "../src/config/locations.ts";
 import { hasControls } from "../src/strip_controls.ts";
 import { backoff, breaker, INTERVAL_MS, scannerBreaker } from "./fakes/breaker_numbers.ts";
@@ -242,4 +242,12 @@ Deno.test("locations() are the host's for root, and the user's for other users",
     configFiles: ["D:\\Data\\Pennon\\config.toml"],
     stateDirectory: "D:\\Data\\Pennon\\State",
   });
+});
+
+Deno.test("isSet() is false for a default, and for what is no setting", async () => {
+  const system = new FakeSystem();
+  system.environment.set("PENNON_BACKOFF_CAP", "1m");
+  const loaded = await loadConfig(system);
+  const paths = ["backoff.cap", "backoff.base", "no.such"];
+  assertEquals(paths.map((path) => isSet(loaded, path)), [true, false, false]);
 });

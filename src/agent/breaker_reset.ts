@@ -35,8 +35,8 @@ const ANY_WAIT = {
 };
 
 /**
- * Closes a breaker, on disk or through the running agent; `byAgent`: a running agent did it. Throws `FileError`, or an `Error` if the running
- * agent does not handle the request.
+ * Closes a breaker, on disk or through the running agent; `byAgent`: a running agent did it.
+ * Throws `FileError`, or an `Error` if the running agent does not handle the request.
  */
 export async function closeBreaker(
   system: System,

@@ -108,7 +108,7 @@ export class PolicyRefresh {
     const isSame = JSON.stringify(policy) === JSON.stringify(this.#policy);
     if (isSame && this.#isSaved) return;
     this.#policy = policy;
-    if (!isSame) log.info("server's policy changed", { isSet: policy !== null });
+    if (!isSame) log.info("server's policy changed", { is_set: policy !== null });
     try {
       if (policy === null) await POLICY_FILE.remove(files, stateDirectory);
       else {

@@ -9,7 +9,7 @@
  *
  * What an acknowledgement means there (RedFlag, `VerifyResultsRecorded` in
  * server/internal/database/queries/commands.go, called by `GetCommands` in handlers/agents.go): the
- * command's row has any result, whatever its status and whoever wrote it. The agent's log writes one,
+ * command's row has any result, whatever its status and its author. The agent's log writes one,
  * but so does the server itself: when it times a command out (`timeoutCommand` in
  * services/timeout.go, 30 min after it was received) and when a person cancels it. So it is believed
  * only of a log that was sent, and only for as long as the server cannot have timed the command out.
@@ -116,7 +116,7 @@ export interface CommandJournal {
   unconfirmed(): Unconfirmed;
   /**
    * A check-in was answered. The server has the `results` of these commands: their logs are not sent
-   * again. The `receipts` are listed no more until the command is handed over again. An id that was
+   * again. The `receipts` are no longer listed until the command is handed over again. An id that was
    * not asked for is ignored. One write at most; returns how many logs the server has.
    */
   confirm(confirmed: Unconfirmed): number;

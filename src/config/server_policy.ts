@@ -1,6 +1,6 @@
 /**
  * How far a server's policy changes the configuration. The owner of the host has the last word: a value
- * that he has set himself stays, and within the others the server can neither make the agent hammer nor
+ * that they have set stays, and within the others the server can neither make the agent hammer nor
  * let it sleep for longer than it would by itself. Pure. Why so: docs/decisions/0033-server-policy.md.
  */
 
@@ -32,7 +32,7 @@ export interface AppliedPolicy {
 }
 
 /**
- * Applies a policy (`null`: there is none). `isSet`: whether the owner has set a setting himself, in
+ * Applies a policy (`null`: there is none). `isSet`: whether the owner has set a setting, in
  * the file, the environment or on the command line.
  */
 export function applyPolicy(

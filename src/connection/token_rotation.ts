@@ -3,7 +3,7 @@
  * revokes all of the agent's tokens when a spent one is used after its successor was used; a spent one
  * whose successor was never used only gets another successor. So the agent never uses a refresh token
  * that is not on disk: a crash at any instant, a lost answer and a disk that refuses all lead back to the
- * token on disk, whose successor nobody has used. Decision 0030.
+ * token on disk, whose successor was never used. Decision 0030.
  */
 
 import { type Identity, loadIdentity, saveIdentity } from "../identity.ts";

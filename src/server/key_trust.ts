@@ -101,7 +101,7 @@ export function pinKey(
 /**
  * Applies an announcement: all active keys of the server, whose ids are confirmed. The first one ever
  * is believed. Later ones are if a trusted key is still among them: they replace the trusted keys, so
- * that a retired key counts no more. Otherwise nothing is trusted anew, and commands are refused until
+ * that a retired key no longer counts. Otherwise nothing is trusted anew, and commands are refused until
  * the server presents a trusted key. An empty announcement changes nothing.
  */
 export function applyAnnouncement(

@@ -143,7 +143,7 @@ export interface CheckInBody {
   readonly version: string;
   /** Commands whose result may have been lost; the answer lists those that the server has. */
   readonly pending_acknowledgments?: readonly string[];
-  /** Commands that are on disk: the server hands them over no more. Servers after v0.1.18 read it. */
+  /** Commands that are on disk: the server no longer hands them over. Servers after v0.1.18 read it. */
   readonly received_command_ids?: readonly string[];
   /** The server's names of the package managers on this host; `subsystems.ts`. */
   readonly available_scanners?: readonly string[];

@@ -73,7 +73,23 @@ Deno.test("an agent asks for the server's policy at its start, then every 15 min
     await system.clock.advance(16 * MINUTE_MS);
     assertEquals((await saved(system))?.backoffMaxMs, 30_000);
   });
-  assertEquals(log.told("server's policy changed").length, 2);
+  assertEquals(log.told("server's policy changed"), [{ is_set: true }, { is_set: true }]);
+});
+
+Deno.test("an agent reports its breakers, once they have changed, to a server that has a policy alone", async () => {
+  for (const policy of [POLICY, null]) {
+    const { system, server, open } = await setUp();
+    server.policy = policy;
+    await whileRunning(await open(), async () => {
+      await system.clock.advance(10 * MINUTE_MS);
+      assertEquals(server.count("/circuit-breakers"), 0);
+      server.mood = { kind: "gone" };
+      await system.clock.advance(30 * MINUTE_MS);
+      server.mood = { kind: "well" };
+      await system.clock.advance(30 * MINUTE_MS);
+      assertEquals(server.count("/circuit-breakers"), policy === null ? 0 : 1);
+    });
+  }
 });
 
 Deno.test("an agent asks a server without such a route once a day, and drops the policy it had", async () => {

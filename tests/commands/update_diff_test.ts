@@ -224,6 +224,12 @@ Deno.test("diffUpdates() closes the last update by an empty complete list, and n
   assertEquals(compare([], report(item("a"))).of("complete"), []);
 });
 
+Deno.test("diffUpdates() repeats a row of the server's where a list with gaps has none", () => {
+  const before = report(item("a"));
+  const { reports } = compare([], before, { isWhole: false, nowMs: NOW.nowMs + 5_000 });
+  assertEquals(reports, [{ part: "unchanged", items: [item("a")], atMs: NOW.nowMs }]);
+});
+
 Deno.test("diffUpdates() reports no change by a complete list, and no removal by a list with gaps", () => {
   const before = compare([item("a"), item("b")], undefined, closing).reported;
   assertEquals(parts(compare([item("a", "3"), item("b")], before, closing)), ["changes"]);

@@ -2,8 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { applyPolicy, isEnabledByServer } from "../../src/config/server_policy.ts";
 import type { ServerPolicy } from "../../src/server/policy.ts";
+import { backoff } from "../fakes/breaker_numbers.ts";
 
-const config = { backoff: { baseMs: 5_000, capMs: 300_000, floorMs: 500 } };
+const config = { backoff };
 
 const policyOf = (more: Partial<ServerPolicy>): ServerPolicy => ({
   jitterMaxMs: null,

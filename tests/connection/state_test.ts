@@ -99,6 +99,22 @@ Deno.test("applyAnswer() counts each path by itself", () => {
   assertEquals(applyAnswer(checkInFails, ok, step).paths.check_in.failures, 2);
 });
 
+Deno.test("applyAnswer() ignores a success that is older than a wait, but no failure", () => {
+  const waiting = after([failed(), failed()]);
+  const step = {
+    path: "check_in",
+    permit: null,
+    isOlder: true,
+    nowMs: 1_000,
+    random: () => 0.5,
+    policy: { backoff, breaker, intervalMs: INTERVAL_MS },
+  } as const;
+  assertEquals(applyAnswer(waiting, ok, step).paths, waiting.paths);
+  assertEquals(applyAnswer(waiting, ok, step).outage, waiting.outage);
+  assertEquals(applyAnswer(waiting, failed(), step).paths.check_in.failures, 3);
+  assertEquals(applyAnswer(waiting, failed(), step).outage?.failedCalls, 3);
+});
+
 Deno.test("applyAnswer() does nothing before Retry-After, and adds a fifth of it at most", () => {
   for (const [draw, expectedMs] of [[0, 30_000], [1, 36_000]] as const) {
     assertEquals(waitAfter([failed({ retryAfterMs: 30_000 })], draw), expectedMs);

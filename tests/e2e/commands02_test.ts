@@ -2,25 +2,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { removedItem } from "../../src/server/update_item.ts";
-import { type Ended, type Host, onHost } from "./harness.ts";
+import { type Ended, type Host, once, onHost02 } from "./harness.ts";
 
 /** Behind this a server hands a command over again. */
 const STUCK_MS = 5 * 60_000 + 1;
-
-/** A host that is enrolled at a server which is no longer young, and whose clock stands still. */
-function onHost02(story: (host: Host) => Promise<void>): Promise<void> {
-  return onHost(async (host) => {
-    host.server.advance(60_000);
-    await host.register();
-    await story(host);
-    assertEquals(host.server.state().violations, []);
-  }, { age: "0.2" });
-}
-
-/** One cycle of the agent: a check-in, its commands, their results. */
-async function once(host: Host): Promise<Ended> {
-  return await host.pennon(["run", "--once", "--log-format", "json", "--log-level", "debug"]);
-}
 
 const logsOf = (host: Host, id: string) =>
   host.server.state().logs.filter((log) => log.command_id === id);

@@ -1,22 +1,7 @@
 /** What the dashboard of a server of 0.2 shows, and what such a server sets, through the real program. */
 
 import { assert, assertEquals } from "@std/assert";
-import { type Ended, type Host, onHost } from "./harness.ts";
-
-/** A host that is enrolled at a server which is no longer young, and whose clock stands still. */
-function onHost02(story: (host: Host) => Promise<void>): Promise<void> {
-  return onHost(async (host) => {
-    host.server.advance(60_000);
-    await host.register();
-    await story(host);
-    assertEquals(host.server.state().violations, []);
-  }, { age: "0.2" });
-}
-
-/** One cycle of the agent: a check-in, its commands, their results. */
-async function once(host: Host): Promise<Ended> {
-  return await host.pennon(["run", "--once", "--log-format", "json", "--log-level", "debug"]);
-}
+import { type Host, once, onHost02 } from "./harness.ts";
 
 const logOf = (host: Host, id: string) =>
   host.server.state().logs.find((log) => log.command_id === id);

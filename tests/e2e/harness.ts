@@ -1,5 +1,6 @@
 /** A reference server and a real `pennon` for a test: the executable if `PENNON_EXECUTABLE` names one. */
 
+import { assertEquals } from "@std/assert";
 import { Program, script } from "../../tools/program.ts";
 import { type RefserverOptions, startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
@@ -166,6 +167,24 @@ export async function onHost(
   } finally {
     await host.end();
   }
+}
+
+/**
+ * Plays a story on a host that is enrolled at a server which is no longer young, and whose clock stands still:
+ * RedFlag 0.2, which sees nothing to punish.
+ */
+export function onHost02(story: (host: Host) => Promise<void>): Promise<void> {
+  return onHost(async (host) => {
+    host.server.advance(60_000);
+    await host.register();
+    await story(host);
+    assertEquals(host.server.state().violations, []);
+  }, { age: "0.2" });
+}
+
+/** One cycle of the agent: a check-in, its commands, their results. */
+export async function once(host: Host): Promise<Ended> {
+  return await host.pennon(["run", "--once", "--log-format", "json", "--log-level", "debug"]);
 }
 
 /** Rejects if a promise takes longer than a test's patience. */

@@ -66,6 +66,18 @@ Deno.test("deviceFacts() says what a Linux host can know of itself, and nothing 
   }
 });
 
+Deno.test("deviceFacts() knows each chassis type of the SMBIOS specification", async () => {
+  const types: Record<number, Device["type"]> = {};
+  for (let type = 0; type <= 40; type++) {
+    types[type] = (await deviceOf({ [`${DMI}/chassis_type`]: `${type}\n` })).type;
+  }
+  const having = (wanted: Device["type"]) =>
+    Object.keys(types).map(Number).filter((type) => types[type] === wanted);
+  assertEquals(having("laptop"), [8, 9, 10, 14, 30, 31, 32]);
+  assertEquals(having("desktop"), [3, 4, 5, 6, 7, 13, 15, 16, 24, 35, 36]);
+  assertEquals(having("server").length, 23);
+});
+
 Deno.test("deviceFacts() never rejects, and reads nothing where the system is no Linux", async () => {
   const system = new FakeSystem();
   system.files.fail("read os-release", "denied");

@@ -82,6 +82,13 @@ Deno.test("findRedflagActivity() finds a service that runs, or that will", async
   }
 });
 
+Deno.test("findRedflagActivity() names the service rather than its process, and then lists no processes", async () => {
+  const { system, ran } = hostWith("linux", systemd("active", "enabled"), ["redflag-agent"]);
+  const found = await findRedflagActivity(system);
+  assert(found.kind === "runs" && found.fact === "its service is active", JSON.stringify(found));
+  assertEquals(ran, [`${SYSTEMCTL} is-active redflag-agent.service`]);
+});
+
 Deno.test("findRedflagActivity() finds a process without a service", async () => {
   const many = [...Array(2_500).fill("sh"), "redflag-agent"];
   for (const programs of [{}, systemd("inactive", "disabled"), systemd("", "")]) {

@@ -20,16 +20,16 @@ Usage: deno run -A tools/refserver/main.ts [options]
   --token-life-s N           life of access tokens (86400)
   --refresh-token-life-s N   life of refresh tokens (7776000)
   --check-in-interval-s N    interval told to agents (300)
-  --limit-register N         registrations a minute and address, 0: no limit (5)
-  --limit-public N           renewals a minute and address (20)
-  --limit-agent N            reports a minute and agent (30)
-  --limit-checkin N          of 0.2: check-ins a minute and agent (60)
+  --limit-register N         registrations per minute and address, 0: no limit (5)
+  --limit-public N           renewals per minute and address (20)
+  --limit-agent N            reports per minute and agent (30)
+  --limit-checkin N          of 0.2: check-ins per minute and agent (60)
   --settings JSON            of 0.2: as for POST /debug/settings
   --signing-seed HEX         of 0.2: of the first signing key, 64 characters (random)
   --old                      a server without acknowledgements, system-info and 409
   --fault JSON               a fault from the start, as for POST /debug/fault
 
-The first line on stdout is {"ready":true,"port":N,"controlPort":N}; then a line a request.
+The first line on stdout is {"ready":true,"port":N,"controlPort":N}; then one line per request.
 Debug API: GET /debug/state; POST /debug/fault, /debug/commands, /debug/packages, /debug/advance,
 /debug/revoke-tokens, /debug/delete-agent, /debug/reset-requests; of 0.2 also /debug/settings,
 /debug/rebind, /debug/replay, /debug/cancel, /debug/rotate-key, /debug/retire-key,

@@ -14,7 +14,7 @@ import { withResentRow } from "../commands/reported_snapshot.ts";
 import { type ScannerBreakers, ScannerRunner } from "../commands/scanner_runner.ts";
 import { applyPolicy, isEnabledByServer } from "../config/server_policy.ts";
 import type { Config } from "../config/settings.ts";
-import { hostMetrics } from "../host/host.ts";
+import { MetricsReader } from "../host/host.ts";
 import { type Identity, secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { Connection } from "../connection/connection.ts";
@@ -35,7 +35,7 @@ import type { ServerPolicy } from "../server/policy.ts";
 import type { CheckInBody } from "../server/protocol.ts";
 import { subsystemOf } from "../server/subsystems.ts";
 import { closesAbsent } from "../server/update_item.ts";
-import type { CpuTimes, System } from "../system/system.ts";
+import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import { AgentEvents } from "./agent_events.ts";
 import { BreakerReport } from "./breaker_report.ts";
@@ -158,15 +158,14 @@ export class Agent {
   #rules: Rules | null = null;
   /** The server's names of the package managers on this host, as they were found last. */
   #subsystems: readonly string[] = [];
-  /** At the last check-in, for the CPU's load since then. */
-  #cpus: readonly CpuTimes[];
+  readonly #metrics: MetricsReader;
 
   constructor(deps: AgentDeps, { client, state, breakers, policy }: Loaded) {
-    const { system: { files, machine }, stateDirectory, log, identity: { serverUrl } } = deps;
+    const { system: { files }, stateDirectory, log, identity: { serverUrl } } = deps;
     this.#deps = deps;
     this.#client = client;
     this.#rotation = new TokenRotation({ ...deps, client }, deps.identity);
-    this.#cpus = machine.cpus();
+    this.#metrics = new MetricsReader(deps.system);
     this.#scanners = this.#createScannerRunner(breakers);
     this.#directory = this.#createDirectory();
     this.#keyRing = this.#createKeyRing();
@@ -395,9 +394,6 @@ export class Agent {
 
   /** The body of a check-in. */
   #describeHost(rapidLeftMs: number): CheckInBody {
-    const { system } = this.#deps;
-    const { metrics, cpu } = hostMetrics(system, this.#cpus);
-    this.#cpus = cpu;
     const { pending, deadLetters } = this.#directory.buffer.countWaiting();
     const { breaker, paths } = this.#connection.state;
     const { disk, events } = this.#directory.condition;
@@ -412,8 +408,12 @@ export class Agent {
       bufferDisk: disk,
       eventsInMemory: events,
     };
-    const nowMs = system.clock.nowMs();
-    const body = checkInBody(metrics, condition, { version: VERSION, nowMs, rapidLeftMs });
+    const nowMs = this.#deps.system.clock.nowMs();
+    const body = checkInBody(this.#metrics.read(), condition, {
+      version: VERSION,
+      nowMs,
+      rapidLeftMs,
+    });
     return { ...body, available_scanners: this.#subsystems };
   }
 

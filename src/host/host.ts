@@ -95,6 +95,33 @@ export function hostMetrics(
   return { metrics, cpu };
 }
 
+/** Between two readings: while somebody watches, check-ins come every 5 s, and a reading takes CPU. */
+const METRICS_AGE_MS = 15_000;
+
+/** Reads the figures for check-ins: anew if the last ones are older than 15 s. */
+export class MetricsReader {
+  readonly #system: System;
+  #last: { readonly metrics: HostMetrics; readonly readMs: number } | null = null;
+  #cpu: readonly CpuTimes[];
+
+  /** The load is measured from now on. */
+  constructor(system: System) {
+    this.#system = system;
+    this.#cpu = system.machine.cpus();
+  }
+
+  read(): HostMetrics {
+    const nowMs = this.#system.clock.monotonicMs();
+    if (this.#last !== null && nowMs - this.#last.readMs < METRICS_AGE_MS) {
+      return this.#last.metrics;
+    }
+    const { metrics, cpu } = hostMetrics(this.#system, this.#cpu);
+    this.#cpu = cpu;
+    this.#last = { metrics, readMs: nowMs };
+    return metrics;
+  }
+}
+
 /** Busy part of the time between two readings, in percent; `null` if no time has passed. */
 export function cpuPercent(
   before: readonly CpuTimes[],

@@ -3,6 +3,7 @@ import {
   cpuPercent,
   hostFacts,
   hostMetrics,
+  MetricsReader,
   parseOsRelease,
   readOsRelease,
 } from "../../src/host/host.ts";
@@ -208,4 +209,22 @@ Deno.test("readOsRelease() reads the first readable file", async () => {
   assertEquals(await readOsRelease(files), undefined);
   files.fail("read os-release", "denied");
   assertEquals(await readOsRelease(files), undefined);
+});
+
+Deno.test("MetricsReader reads at once, and anew after 15 s", async () => {
+  const system = new FakeSystem();
+  let readings = 0;
+  system.machine = {
+    ...system.machine,
+    cpus: () => [{ model: "CPU", busyMs: 50 * ++readings, totalMs: 100 * readings }],
+    uptimeS: () => readings,
+  };
+  const reader = new MetricsReader(system);
+  const first = reader.read();
+  assertEquals(first.cpuPercent, 50);
+  await system.clock.advance(14_999);
+  assertEquals(reader.read(), first);
+  assertEquals(readings, 2);
+  await system.clock.advance(1);
+  assertEquals(reader.read(), { ...first, uptimeS: 3 });
 });

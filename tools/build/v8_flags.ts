@@ -4,7 +4,6 @@
 export const V8_FLAGS = "--v8-flags=" + [
   // Memory counts more than speed.
   "--max-semi-space-size=1",
-  "--optimize-for-size",
   // Threads that help to collect and to compile have to wait for a core where a package manager
   // has them all, and are waited for: collecting 0.5 MB took up to 9 ms instead of 1.
   "--single-threaded",

@@ -219,8 +219,18 @@ async function syncParent(path: string): Promise<void> {
   }
 }
 
-/** Removes temporary files of writers of `path` that died between creating and renaming them. */
+/** When the leftovers of a file were last looked for (monotonic). */
+const lookedMs = new Map<string, number>();
+
+/**
+ * Removes temporary files of writers of `path` that died between creating and renaming them. Looks
+ * for them at the first write of a file and then as often as one can have become old: a directory is
+ * slow to list, and a check-in writes one file.
+ */
 function removeLeftovers(path: string): void {
+  const nowMs = performance.now();
+  if (nowMs - (lookedMs.get(path) ?? -Infinity) < LEFTOVER_AGE_MS) return;
+  lookedMs.set(path, nowMs);
   const { directory, name } = splitPath(path);
   const prefix = `${name}.`;
   try {

@@ -26,6 +26,9 @@ const GZIP_SLICE_BYTES = 768;
 
 const FIRST_CAPACITY_BYTES = 4_096;
 
+/** Every byte is a character of a header (RFC 9110, section 5.5). Shared: making one takes 50 us. */
+const LATIN1 = new TextDecoder("latin1");
+
 /** An answer that arrived whole. */
 export interface WholeAnswer extends HttpResponse {
   /** Whether the connection may carry another request. */
@@ -35,7 +38,6 @@ export interface WholeAnswer extends HttpResponse {
 export class AnswerReader {
   readonly #maxBodyBytes: number;
   readonly #parser: ResponseParser;
-  readonly #latin1 = new TextDecoder("latin1");
   readonly #turns = new Turns();
   /** Body bytes of the latest input, not yet in the sink; in one array that all inputs use. */
   #fresh = new Uint8Array(0);
@@ -116,12 +118,12 @@ export class AnswerReader {
 
   #onHeaderName(bytes: Uint8Array): void {
     if (this.#isInValue) this.#endHeader();
-    this.#name += this.#latin1.decode(bytes);
+    this.#name += LATIN1.decode(bytes);
   }
 
   #onHeaderValue(bytes: Uint8Array): void {
     this.#isInValue = true;
-    this.#value += this.#latin1.decode(bytes);
+    this.#value += LATIN1.decode(bytes);
   }
 
   #endHeader(): void {

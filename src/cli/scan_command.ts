@@ -36,7 +36,13 @@ export const scanCommand: CliCommand = {
     "there are updates, 1 if a scanner failed.",
   ],
   options: [
-    { name: "only", value: "NAMES", summary: `Ask only these: ${SCANNER_NAMES.join(", ")}` },
+    {
+      name: "only",
+      value: "NAMES",
+      choices: SCANNER_NAMES,
+      isList: true,
+      summary: "Ask only these",
+    },
     { name: "refresh", summary: "Download new package lists first" },
     JSON_OPTION,
     { name: "csv", summary: "Print the answer as CSV" },

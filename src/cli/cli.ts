@@ -188,6 +188,7 @@ export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] =
   ["1", "failed"],
   ["2", "misused or badly configured"],
   ["3", "not registered"],
+  ["130", "interrupted"],
 ];
 
 /** The general help: one line per command, the options of all commands, the exit codes. */
@@ -205,8 +206,20 @@ export function describeCommands(commands: readonly CommandSummary[]): string {
     "Options of every command, before or after its name:",
     ...describeOptions(GLOBAL_OPTIONS),
     "",
-    `Exit codes: ${EXIT_CODES.map(([code, meaning]) => `${code} ${meaning}`).join(", ")}`,
+    ...describeExitCodes(),
   ].join("\n");
+}
+
+/** In lines of at most 80 columns. */
+function describeExitCodes(): string[] {
+  const lines: string[] = [];
+  let line = "Exit codes:";
+  for (const [index, [code, meaning]] of EXIT_CODES.entries()) {
+    const word = `${code} ${meaning}${index < EXIT_CODES.length - 1 ? "," : ""}`;
+    if (`${line} ${word}`.length > 80) lines.push(line);
+    line = lines.at(-1) === line ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
 }
 
 /** The help of one command. */

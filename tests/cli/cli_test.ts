@@ -110,7 +110,7 @@ Deno.test("scan reports a host without a package manager, and an absent one that
   const system = new FakeSystem();
   const none = await runCli(system, "scan", "--json");
   const { schema, scanners } = JSON.parse(none.out);
-  assertEquals([none.code, schema, scanners.length], [0, "pennon.scan/1", 4]);
+  assertEquals([none.code, schema, scanners.length], [1, "pennon.scan/1", 4]);
   assert(scanners.every(({ available }: { available: boolean }) => !available));
   assertStringIncludes(none.err, "no package manager that Pennon knows is on this host");
   const missed = await runCli(system, "scan", "--only", "apt");
@@ -359,7 +359,8 @@ Deno.test("describeCommands() has a line for each command, and the exit codes", 
     "Options of every command, before or after its name:",
     ...EVERYWHERE,
     "",
-    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered,",
+    "130 interrupted",
   ]);
 });
 

@@ -3,6 +3,7 @@
  * to the state directory only, and exits with its code. The worker runs the command line.
  */
 
+import { splitWords } from "./src/cli/options.ts";
 import { locations } from "./src/config/locations.ts";
 import {
   readRealEnvironment,
@@ -23,7 +24,7 @@ if (isWorkerThread()) {
     await supervise(import.meta.url, {
       writable: stateDirectories(Deno.args),
       // The agent drains after a stop request; every other command may end at any instant.
-      isAgent: Deno.args[0] === "run",
+      isAgent: splitWords(Deno.args).name === "run",
     }),
   );
 }

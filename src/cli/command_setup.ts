@@ -19,6 +19,8 @@ export interface CommandSettings {
   readonly loaded: LoadedConfig;
   /** Its absolute path. It may not exist yet. */
   readonly stateDirectory: string;
+  /** What has an odd effect or none; printed already. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -31,12 +33,12 @@ export async function openSettings(
   given: Arguments,
   flags: Readonly<Record<string, string | undefined>> = {},
 ): Promise<CommandSettings> {
-  const all = {
+  const overriding = {
     ...flags,
     "log.level": given.values["log-level"],
     "log.format": given.values["log-format"],
   };
-  const set = Object.entries(all).filter((entry): entry is [string, string] =>
+  const set = Object.entries(overriding).filter((entry): entry is [string, string] =>
     entry[1] !== undefined
   );
   const file = given.values["config"];
@@ -47,10 +49,9 @@ export async function openSettings(
   const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
   const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   if (errors.length > 0) throw new ConfigError(errors);
-  for (const warning of [...loaded.warnings, ...warnings]) {
-    system.terminal.printError(`pennon: ${stripControls(warning)}`);
-  }
-  return { config: loaded.config, loaded, stateDirectory };
+  const all = [...loaded.warnings, ...warnings];
+  for (const warning of all) system.terminal.printError(`pennon: ${stripControls(warning)}`);
+  return { config: loaded.config, loaded, stateDirectory, warnings: all };
 }
 
 /** The log on stderr, in the configured level and format. */

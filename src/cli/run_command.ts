@@ -1,10 +1,12 @@
 /** `pennon run`: runs the agent in the foreground. */
 
 import { type Agent, openAgent } from "../agent/agent.ts";
+import { unknownVariables } from "../agent/config_check.ts";
 import { isSet } from "../config.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
+import { stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
@@ -28,6 +30,9 @@ export const runCommand: CliCommand = {
   async run(system, given) {
     const settings = await openSettings(system, given);
     const identity = await openIdentity(system, settings, "run");
+    for (const warning of await unknownVariables(system)) {
+      system.terminal.printError(`pennon: ${stripControls(warning)}`);
+    }
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");

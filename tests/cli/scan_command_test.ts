@@ -47,7 +47,51 @@ Deno.test("scan asks only the configured scanners, and reports no absent one wit
   system.environment.set("PENNON_SCANNERS_ENABLED", "dnf");
   const { code, out } = await runCli(system, "scan", "--json");
   const names = JSON.parse(out).scanners.map(({ name }: { name: string }) => name);
-  assertEquals([code, names], [0, ["dnf"]]);
+  assertEquals([code, names], [1, ["dnf"]]);
+});
+
+Deno.test("scan returns 1 and says why if there is nothing to ask", async () => {
+  const rows: [enabled: string | null, says: string][] = [
+    [null, "pennon: Cannot scan: no package manager that Pennon knows is on this host\n"],
+    ["dnf,winget", "pennon: Cannot scan: none of scanners.enabled is on this host: dnf, winget\n"],
+    [",", "pennon: Cannot scan: scanners.enabled is empty. Next: "],
+  ];
+  for (const [enabled, says] of rows) {
+    const system = new FakeSystem();
+    if (enabled !== null) system.environment.set("PENNON_SCANNERS_ENABLED", enabled);
+    for (const how of [[], ["--json"], ["--csv"], ["--security-only"]]) {
+      const { code, err } = await runCli(system, "scan", ...how);
+      assertEquals(code, 1);
+      assertStringIncludes(err, says);
+    }
+  }
+  // One named scanner that is absent is one message, not two.
+  const { code, err } = await runCli(new FakeSystem(), "scan", "--only", "apt");
+  assertEquals([code, err], [1, "pennon: Cannot scan with apt: it is not on this host\n"]);
+});
+
+Deno.test("scan --security-only and --fail-on on a host with apt", async () => {
+  const host = () => withApt((argv) => Promise.resolve(succeeded(captured(argv))));
+  const all = JSON.parse((await runCli(host(), "scan", "--json")).out);
+  const filtered = JSON.parse((await runCli(host(), "scan", "--json", "--security-only")).out);
+  const [before] = all.scanners;
+  const [after] = filtered.scanners;
+  const security = before.updates.filter((update: Update) => update.security === true);
+  assert(security.length > 0 && security.length < before.updates.length, "the host has both");
+  assertEquals([all.filter, before.not_shown], [null, 0]);
+  assertEquals(filtered.filter, "security");
+  assertEquals(after.updates, security);
+  assertEquals(after.not_shown, before.updates.length - security.length);
+  const csv = (await runCli(host(), "scan", "--csv", "--security-only")).out;
+  assertEquals(csv.trimEnd().split("\n").length, security.length + 1);
+  const text = await runCli(host(), "scan", "--security-only");
+  assertEquals(text.code, 0);
+  assertStringIncludes(text.out, `Not shown: ${after.not_shown} updates without a known`);
+  assertStringIncludes(text.out, `apt: ${before.updates.length} updates, ${security.length} sec`);
+  const failing = await runCli(host(), "scan", "--fail-on", "any,security");
+  assertEquals(failing.code, 1);
+  assertStringIncludes(failing.err, `pennon: --fail-on security: ${security.length} security upd`);
+  assertStringIncludes(failing.err, `pennon: --fail-on any: ${before.updates.length} updates\n`);
 });
 
 Deno.test("scan prints the reason of a failure with the scanner's name, and steers no terminal", async () => {
@@ -98,7 +142,11 @@ Deno.test("scan fits the terminal, and is complete in a pipe", async () => {
     host.terminal.width = 60;
     const { out } = await runCli(host, "scan", "--only", "apt");
     const table = out.split("\n\n")[0] ?? "";
-    return Math.max(...table.split("\n").map((line) => line.length));
+    // Colours take no columns.
+    // deno-lint-ignore no-control-regex
+    const shown = table.replaceAll(/\x1b\[[\d;]*m/g, "");
+    assertEquals(shown !== table, isTerminal);
+    return Math.max(...shown.split("\n").map((line) => line.length));
   };
   assert(await widest(true) <= 60);
   assert(await widest(false) > 60);
@@ -192,6 +240,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
     schema: "pennon.scan/1",
     host: "h",
     scanned_at: "1970-01-02T00:00:00.000Z",
+    filter: null,
     reboot_required: { required: true, reason: "a new kernel" },
     scanners: [
       {
@@ -212,6 +261,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
         }],
         metadata_age_s: 60,
         scope: "asked as root",
+        not_shown: 0,
         updates: [{
           package: "tool",
           current_version: "1.0",
@@ -241,6 +291,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
         warnings: [],
         sources: [],
         metadata_age_s: null,
+        not_shown: 0,
         updates: [],
       },
     ],
@@ -417,4 +468,25 @@ Deno.test("scanAsText() counts one update in the singular, and adds up the known
     (await scanAsText([degraded], { width: 80, machine: "x86_64" })).split("\n").at(-1),
     "apt: 1 update, 0 security, 1 KiB to download (not complete)",
   );
+});
+
+Deno.test("scanAsText() colours severity and state without a change of the words or their places", async () => {
+  const updates = [
+    { ...libssl, package: "a", severity: "critical" as const },
+    { ...libssl, package: "b" },
+    { ...tool, package: "c", state: "held" as const },
+    { ...tool, package: "d" },
+  ];
+  const options = { width: 80, machine: "x86_64" };
+  const plain = await scanAsText([{ ...apt, updates }], options);
+  const painted = await scanAsText([{ ...apt, updates }], {
+    ...options,
+    paint: (word, text) => word === null ? text : `<${word}>${text}</>`,
+  });
+  assertEquals(painted.replaceAll(/<[^>]*>/g, ""), plain);
+  const [, a, b, d, c] = painted.split("\n");
+  assertStringIncludes(a ?? "", "<critical>critical</>  upgradable");
+  assertStringIncludes(b ?? "", "<security>yes</>       upgradable");
+  assertStringIncludes(c ?? "", "no        <not_now>held</>        1 KiB");
+  assertEquals(d?.includes("<"), false);
 });

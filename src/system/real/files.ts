@@ -16,7 +16,7 @@ import {
   type WriteOptions,
 } from "../files.ts";
 import { ReasonedError } from "../reasoned_error.ts";
-import { acquireRealLock, databaseErrorReason } from "./database.ts";
+import { acquireRealLock, databaseErrorReason, isRealLockHeld } from "./database.ts";
 import { commandEnvironment, isWindows, SILENT, systemRoot } from "./environment.ts";
 import {
   factsOf,
@@ -71,7 +71,15 @@ export const realFiles: Files = {
   trace: (purpose, path) => guard(purpose, path, () => tracePath(path)),
   list: (purpose, path) =>
     guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []),
+  checkWritable: (purpose, path) =>
+    guard(purpose, path, async () => {
+      const file = await openRegular(path, "overwrite");
+      await file?.handle.close();
+      return file !== undefined;
+    }),
   lock: (purpose, path) => guard(purpose, path, () => acquireRealLock(path)),
+  isLocked: (purpose, path) =>
+    guard(purpose, path, () => inspect(path) !== undefined && isRealLockHeld(path)),
 };
 
 async function readText(path: string, maxBytes?: number): Promise<FileText | undefined> {

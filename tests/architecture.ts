@@ -39,6 +39,7 @@ const RANKS: Readonly<Record<string, number>> = {
   // Below the ports: what the terminal prints goes through these.
   redact: -1,
   strip_controls: -2,
+  log_messages: -2,
 };
 
 const LONGEST_SOURCE = 450;

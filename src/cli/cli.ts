@@ -9,6 +9,7 @@ import {
   type CliCommand,
   type ExitCode,
   GLOBAL_OPTIONS,
+  InterruptedError,
   JSON_OPTION,
   type ListedCommand,
   NotRegisteredError,
@@ -127,6 +128,7 @@ function reportError(error: unknown, { terminal }: System): ExitCode {
     return 2;
   }
   if (error instanceof ConfigError) return 2;
+  if (error instanceof InterruptedError) return error.code;
   if (error instanceof NotRegisteredError) {
     terminal.printError(REGISTER_HINT);
     return 3;
@@ -157,7 +159,8 @@ export function describeCommands(commands: readonly CommandSummary[]): string {
     "Options of every command:",
     ...describeOptions(GLOBAL_OPTIONS),
     "",
-    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered,",
+    "130 interrupted",
   ].join("\n");
 }
 

@@ -3,8 +3,11 @@
 import { parseArgs } from "@std/cli/parse-args";
 import type { System } from "../system/system.ts";
 
-/** 0 done, 1 failed, 2 misused or badly configured, 3 not registered. */
-export type ExitCode = 0 | 1 | 2 | 3;
+/**
+ * 0 done, 1 failed, 2 misused or badly configured, 3 not registered; 128 and the number of the signal
+ * that interrupted it.
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 129 | 130 | 143 | 149;
 
 /** A command in the list of commands, before its code is loaded. */
 export interface ListedCommand {
@@ -78,6 +81,24 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
 
 /** The command line cannot be used this way; exit code 2. */
 export class UsageError extends Error {}
+
+const CODE_OF_SIGNAL: Readonly<Record<string, ExitCode>> = {
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143,
+  SIGBREAK: 149,
+};
+
+/** A signal ended the command before its end. */
+export class InterruptedError extends Error {
+  /** 130 after Ctrl-C. */
+  readonly code: ExitCode;
+
+  constructor(signal: string) {
+    super("interrupted");
+    this.code = CODE_OF_SIGNAL[signal] ?? 1;
+  }
+}
 
 /** This host is not enrolled; exit code 3. */
 export class NotRegisteredError extends Error {

@@ -13,13 +13,13 @@ import { openIdentity, openLog, openSettings } from "./command_setup.ts";
 /** How long the agent still delivers after a stop request; the rest of the shutdown fits into 5 s. */
 const DRAIN_MS = 4_000;
 
-/** Ends with 0 after a stop request, 1 if `--once` reached no server. */
+/** Ends with 0 after a stop request, 129 after a hangup, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
   usage: "[--once]",
   details: [
     "Checks in with the server, runs its commands and reports the results, until",
-    "SIGTERM or Ctrl-C. Then it delivers for at most 4 s and ends within 5 s; a",
-    "second signal ends it at once. With --once it runs one cycle and exits, for",
+    "SIGTERM, SIGHUP or Ctrl-C. Then it delivers for at most 4 s and ends within",
+    "5 s; a second signal ends it at once. With --once it runs one cycle and exits, for",
     "cron and Task Scheduler: exit code 1 if the server was not reached or the",
     "disk accepts no writes.",
   ],
@@ -73,8 +73,10 @@ async function untilStopped(
   const stop = new AbortController();
   const deadline = new AbortController();
   const done = new AbortController();
+  let isHungUp = false;
   const endListening = system.onStopRequest((signal) => {
     log.info("stopping", { signal });
+    isHungUp = signal === "SIGHUP";
     stop.abort(new Error(`stopped: ${signal}`));
     system.clock.sleep(DRAIN_MS, done.signal).then(
       () => deadline.abort(new Error("no time left to drain")),
@@ -87,6 +89,7 @@ async function untilStopped(
   try {
     const outcome = await work;
     log.info("agent stopped");
+    if (isHungUp) return 129;
     return outcome === false ? 1 : 0;
   } finally {
     done.abort(new Error("the agent stopped"));

@@ -17,6 +17,7 @@ import {
   type Arguments,
   type CliCommand,
   type ExitCode,
+  InterruptedError,
   JSON_OPTION,
   UsageError,
 } from "./command.ts";
@@ -85,13 +86,14 @@ async function scanWithProgress(
   options: RunScansOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
-  const endListening = system.onStopRequest((signal) =>
-    stop.abort(new Error(`stopped: ${signal}`))
-  );
+  const endListening = system.onStopRequest((signal) => stop.abort(new InterruptedError(signal)));
   const names = scanners.map(({ name }) => name).join(", ");
   if (names !== "") system.terminal.showProgress(`Asking ${names} ...`);
   try {
     return await runScans(system, scanners, { ...options, signal: stop.signal });
+  } catch (error) {
+    stop.signal.throwIfAborted(); // What the scanners threw only says that they were stopped.
+    throw error;
   } finally {
     system.terminal.showProgress("");
     endListening();

@@ -25,6 +25,7 @@ const RANKS: Readonly<Record<string, number>> = {
   service: 2,
   identity: 2,
   credentials: 1,
+  advice: 0,
   json: 0,
   json_file: 1,
   log: 1,

@@ -80,8 +80,8 @@ async function reset(
   if (name === undefined || !names.includes(name)) {
     throw new UsageError(`Cannot reset "${name ?? ""}": the breakers are ${names.join(", ")}`);
   }
-  const { stateDirectory, config } = settings;
-  const log = openLog(system, config, new Secrets());
+  const { stateDirectory } = settings;
+  const log = openLog(system, settings, new Secrets());
   const { byAgent } = await closeBreaker(system, { stateDirectory, log }, name);
   const how = byAgent ? "by the running agent" : "on disk; no agent is running";
   system.terminal.print(

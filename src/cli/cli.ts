@@ -1,5 +1,6 @@
 /** The command line: finds and runs the command, prints the help, and turns errors into exit codes. */
 
+import { completeAdvice, givenPlaces } from "../advice.ts";
 import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
@@ -78,7 +79,7 @@ export async function cli(words: readonly string[], system: System): Promise<Exi
   try {
     return await dispatch(words, system);
   } catch (error) {
-    return reportError(error, system);
+    return reportError(error, system, givenPlaces(words));
   }
 }
 
@@ -114,8 +115,12 @@ function findCommand(name: string): ListedCommand {
 const MOST_LINES = 100;
 const LONGEST_LINE = 2_000;
 
-function reportError(error: unknown, { terminal }: System): ExitCode {
-  const message = error instanceof Error ? error.message : String(error);
+function reportError(
+  error: unknown,
+  { terminal }: System,
+  places: ReturnType<typeof givenPlaces>,
+): ExitCode {
+  const message = completeAdvice(error instanceof Error ? error.message : String(error), places);
   const lines = message.split("\n");
   for (const line of lines.slice(0, MOST_LINES)) {
     terminal.printError(`pennon: ${quoteWords(line, LONGEST_LINE)}`);
@@ -130,7 +135,7 @@ function reportError(error: unknown, { terminal }: System): ExitCode {
   if (error instanceof ConfigError) return 2;
   if (error instanceof InterruptedError) return error.code;
   if (error instanceof NotRegisteredError) {
-    terminal.printError(REGISTER_HINT);
+    terminal.printError(completeAdvice(REGISTER_HINT, places));
     return 3;
   }
   if (error instanceof FileError && error.reason === "denied") {

@@ -1,6 +1,7 @@
 /** What a command of the command line is, how its arguments are read, and why it refuses to run. */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { pennonCommand } from "../advice.ts";
 import type { System } from "../system/system.ts";
 
 /**
@@ -109,7 +110,9 @@ export class NotRegisteredError extends Error {
 }
 
 /** The next step on a host that is not registered. */
-export const REGISTER_HINT = "Next: pennon register --server URL --token TOKEN";
+export const REGISTER_HINT = `Next: ${
+  pennonCommand("register", "--server", "URL", "--token", "TOKEN")
+}`;
 
 /** Reads the words after a command's name. Throws `UsageError` that names the first wrong word. */
 export function readArguments(

@@ -19,9 +19,9 @@ export const runCommand: CliCommand = {
   details: [
     "Checks in with the server, runs its commands and reports the results, until",
     "SIGTERM, SIGHUP or Ctrl-C. Then it delivers for at most 4 s and ends within",
-    "5 s; a second signal ends it at once. With --once it runs one cycle and exits, for",
-    "cron and Task Scheduler: exit code 1 if the server was not reached or the",
-    "disk accepts no writes.",
+    "5 s, with exit code 129 after SIGHUP; a second signal ends it at once. With",
+    "--once it runs one cycle and exits, for cron and Task Scheduler: exit code 1",
+    "if the server was not reached or the disk accepts no writes.",
   ],
   options: [{ name: "once", summary: "Run one cycle, then exit" }],
   maxArguments: 0,
@@ -31,7 +31,7 @@ export const runCommand: CliCommand = {
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
-    const log = openLog(system, config, secrets);
+    const log = openLog(system, settings, secrets);
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>

@@ -1,6 +1,7 @@
 /** What `pennon status` and `config show` say of the keys with which the server signs commands. */
 
 import type { KeySource, ServerKeys, UnsignedCommands } from "../server/key_trust.ts";
+import { replaceCommand } from "../advice.ts";
 import { describeDuration, isoInstant } from "./terminal_text.ts";
 
 const SOURCES: Readonly<Record<KeySource, string>> = {
@@ -12,8 +13,8 @@ const SOURCES: Readonly<Record<KeySource, string>> = {
 
 /** What the owner of the host can do about a key that is not trusted. */
 const KEY_ADVICE =
-  "if its new key is right, name it in server.public_key and restart the agent, or " +
-  "register again (pennon register --replace)";
+  "if its new key is right, name it in server.public_key and restart the agent, or stop the " +
+  `agent, then run: ${replaceCommand()}`;
 
 /** The field `signing` of `pennon.status/1`. */
 export function signingAsJson(keys: ServerKeys, unsigned: UnsignedCommands) {

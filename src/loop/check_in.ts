@@ -1,5 +1,6 @@
 /** One check-in: reports the host's condition and receives the server's commands. */
 
+import { pennonCommand } from "../advice.ts";
 import type { CommandJournal, Unconfirmed } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
 import { DatabaseError } from "../system/database.ts";
@@ -80,7 +81,10 @@ export function checkDisk({ journal }: Pick<CheckInDeps, "journal">): void {
     if (!(error instanceof DatabaseError)) throw error;
     const { message, reason } = error;
     throw new Error(
-      `Cannot check in: the disk cannot store commands (${reason}): ${message}. Next: see "pennon status"`,
+      `Cannot check in: the disk cannot store commands (${reason}): ${message}. ` +
+        `Next: free space, or repair the disk; ${
+          pennonCommand("status")
+        } shows whether it accepts writes`,
       { cause: error },
     );
   }

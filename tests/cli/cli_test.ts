@@ -320,7 +320,8 @@ Deno.test("describeCommands() has a line for each command, and the exit codes", 
     "",
     ...EVERYWHERE,
     "",
-    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered,",
+    "130 interrupted",
   ]);
 });
 

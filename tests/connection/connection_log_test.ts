@@ -132,7 +132,7 @@ Deno.test("logAnswer() calls an operator once, and says when that is over", () =
       "forbidden",
       { kind: "operator_required", why: "HTTP 403" },
       "no longer accepts",
-      /run `pennon register`/,
+      /run `pennon register --replace --server URL --token -`/,
     ],
     ["token", { kind: "unauthorized", why: "HTTP 403" }, "no longer accepts", /database first/],
     ["deleted", { kind: "refused", why: "HTTP 403", status: 404 }, "was deleted", /restore/],

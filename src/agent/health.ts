@@ -3,6 +3,7 @@
  * what is degraded is worse than it should be and waits for the morning. docs/operation.md has the list.
  */
 
+import { pennonCommand } from "../advice.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
 import { describeKeyFault } from "../server/key_trust.ts";
@@ -150,7 +151,7 @@ function serverHealth({ holder, identity, state }: Status): ServerHealth {
   return lastMs === null ? { state: "unknown", lastMs } : { state: "reachable", lastMs };
 }
 
-const START = "start it: `pennon run`, or the service of this host";
+const START = `start it: \`${pennonCommand("run")}\`, or the service of this host`;
 
 function assessAgent(status: Status): HealthReason[] {
   const { identity, identityError, holder, state, nowMs } = status;
@@ -159,7 +160,7 @@ function assessAgent(status: Status): HealthReason[] {
     return [failed("identity_unusable", words, { next: next ?? null })];
   }
   if (identity === null) {
-    const next = "`pennon register --server URL --token TOKEN`";
+    const next = `\`${pennonCommand("register", "--server", "URL", "--token", "TOKEN")}\``;
     return [failed("not_registered", "this host is not registered", { next })];
   }
   if (holder === null) {
@@ -180,7 +181,7 @@ function assessAgent(status: Status): HealthReason[] {
   if (state?.connection.outage || isDamaged(status)) return [];
   return [degraded("never_checked_in", "the agent runs and has not checked in yet", {
     sinceMs: holder.since_ms,
-    next: "see its log, then `pennon doctor`",
+    next: `see its log, then \`${pennonCommand("doctor")}\``,
   })];
 }
 
@@ -217,7 +218,7 @@ function assessServer(status: Status): HealthReason[] {
   } else if (breaker.state !== "closed") {
     reasons.push(degraded("breaker_open", `the connection is paused: ${breaker.reason}`, {
       sinceMs: breaker.sinceMs,
-      next: "see the server; `pennon breaker reset connection` tries at once",
+      next: `see the server; \`${pennonCommand("breaker", "reset", "connection")}\` tries at once`,
     }));
   }
   if (doubt?.kind === "token") {
@@ -338,7 +339,7 @@ function assessBuffer({ buffer, limits, state, holder, nowMs }: Status): HealthR
   if (deadLetters > 0) {
     const words = deadLetters === 1 ? "1 dead letter waits" : `${deadLetters} dead letters wait`;
     reasons.push(degraded("dead_letters", `${words} for an operator`, {
-      next: "`pennon events list --dead`, then requeue or purge them",
+      next: `\`${pennonCommand("events", "list", "--dead")}\`, then requeue or purge them`,
     }));
   }
   const share = Math.max((pending + deadLetters) / limits.maxEvents, sizeBytes / limits.maxBytes);
@@ -402,21 +403,21 @@ function assessScanners(status: Status): HealthReason[] {
       const words = `${name} is paused after ${breaker.failures} failed scans: ${breaker.reason}`;
       reasons.push(degraded("scanner_paused", words, {
         sinceMs: breaker.sinceMs,
-        next: `\`pennon scan --only ${name}\` shows what is wrong; then ` +
-          `\`pennon breaker reset ${name}\``,
+        next: `\`${pennonCommand("scan", "--only", name)}\` shows what is wrong; then ` +
+          `\`${pennonCommand("breaker", "reset", name)}\``,
       }));
     } else if (scan?.result === "failed") {
       const words = `the last scan of ${name} failed: ${scan.error ?? "no reason saved"}`;
       reasons.push(degraded("scan_failed", words, {
         sinceMs: scan.at_ms,
-        next: `\`pennon scan --only ${name}\` shows what is wrong`,
+        next: `\`${pennonCommand("scan", "--only", name)}\` shows what is wrong`,
       }));
     } else if (scan?.result === "degraded") {
       const words = `the list of ${name} is incomplete or out of date` +
         (scan.warning == null ? "" : `: ${scan.warning}`);
       reasons.push(degraded("scan_degraded", words, {
         sinceMs: scan.at_ms,
-        next: `\`pennon scan --only ${name}\` names each source`,
+        next: `\`${pennonCommand("scan", "--only", name)}\` names each source`,
       }));
     }
   }

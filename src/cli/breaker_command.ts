@@ -123,8 +123,8 @@ async function reset(
   settings: CommandSettings,
   { name, asJson }: { name: string; asJson: boolean },
 ): Promise<ExitCode> {
-  const { stateDirectory, config } = settings;
-  const log = openLog(system, config, new Secrets());
+  const { stateDirectory } = settings;
+  const log = openLog(system, settings, new Secrets());
   const { byAgent } = await closeBreaker(system, { stateDirectory, log }, name);
   const how = byAgent ? "by the running agent" : "on disk; no agent is running";
   system.terminal.print(

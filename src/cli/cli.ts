@@ -1,5 +1,6 @@
 /** The command line: finds and runs the command, prints the help, and turns errors into exit codes. */
 
+import { completeAdvice, givenPlaces } from "../advice.ts";
 import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
@@ -13,6 +14,7 @@ import {
   type CliCommand,
   type DescribedCommand,
   type ExitCode,
+  InterruptedError,
   JSON_OPTION,
   type ListedCommand,
   NotRegisteredError,
@@ -88,7 +90,7 @@ export async function cli(words: readonly string[], system: System): Promise<Exi
   try {
     return await dispatch(split, system);
   } catch (error) {
-    return reportError(error, system, split.name);
+    return reportError(error, system, { name: split.name, places: givenPlaces(words) });
   }
 }
 
@@ -152,8 +154,12 @@ export async function describedCommands(): Promise<DescribedCommand[]> {
 const MOST_LINES = 100;
 const LONGEST_LINE = 2_000;
 
-function reportError(error: unknown, { terminal }: System, name: string | undefined): ExitCode {
-  const message = error instanceof Error ? error.message : String(error);
+function reportError(
+  error: unknown,
+  { terminal }: System,
+  { name, places }: { name: string | undefined; places: ReturnType<typeof givenPlaces> },
+): ExitCode {
+  const message = completeAdvice(error instanceof Error ? error.message : String(error), places);
   const lines = message.split("\n");
   for (const line of lines.slice(0, MOST_LINES)) {
     terminal.printError(`pennon: ${quoteWords(line, LONGEST_LINE)}`);
@@ -167,8 +173,9 @@ function reportError(error: unknown, { terminal }: System, name: string | undefi
     return 2;
   }
   if (error instanceof ConfigError) return 2;
+  if (error instanceof InterruptedError) return error.code;
   if (error instanceof NotRegisteredError) {
-    terminal.printError(REGISTER_HINT);
+    terminal.printError(completeAdvice(REGISTER_HINT, places));
     return 3;
   }
   if (error instanceof FileError && error.reason === "denied") {

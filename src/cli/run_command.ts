@@ -15,15 +15,15 @@ import { openIdentity, openLog, openSettings } from "./command_setup.ts";
 /** How long the agent still delivers after a stop request; the rest of the shutdown fits into 5 s. */
 const DRAIN_MS = 4_000;
 
-/** Ends with 0 after a stop request, 1 if `--once` reached no server. */
+/** Ends with 0 after a stop request, 129 after a hangup, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
   usage: "[--once]",
   details: [
     "Checks in with the server, runs its commands and reports the results, until",
-    "SIGTERM or Ctrl-C. Then it delivers for at most 4 s and ends within 5 s; a",
-    "second signal ends it at once. With --once it runs one cycle and exits, for",
-    "cron and Task Scheduler: exit code 1 if the server was not reached or the",
-    "disk accepts no writes.",
+    "SIGTERM, SIGHUP or Ctrl-C. Then it delivers for at most 4 s and ends within",
+    "5 s, with exit code 129 after SIGHUP; a second signal ends it at once. With",
+    "--once it runs one cycle and exits, for cron and Task Scheduler: exit code 1",
+    "if the server was not reached or the disk accepts no writes.",
   ],
   options: [{ name: "once", summary: "Run one cycle, then exit" }],
   maxArguments: 0,
@@ -36,7 +36,7 @@ export const runCommand: CliCommand = {
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
-    const log = openLog(system, config, secrets);
+    const log = openLog(system, settings, secrets);
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
@@ -78,8 +78,10 @@ async function untilStopped(
   const stop = new AbortController();
   const deadline = new AbortController();
   const done = new AbortController();
+  let isHungUp = false;
   const endListening = system.onStopRequest((signal) => {
     log.info("stopping", { signal });
+    isHungUp = signal === "SIGHUP";
     stop.abort(new Error(`stopped: ${signal}`));
     system.clock.sleep(DRAIN_MS, done.signal).then(
       () => deadline.abort(new Error("no time left to drain")),
@@ -92,6 +94,7 @@ async function untilStopped(
   try {
     const outcome = await work;
     log.info("agent stopped");
+    if (isHungUp) return 129;
     return outcome === false ? 1 : 0;
   } finally {
     done.abort(new Error("the agent stopped"));

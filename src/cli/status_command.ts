@@ -11,7 +11,7 @@ import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
-import { completeAdvice, scopeOptions } from "./advice.ts";
+import { completeAdvice } from "../advice.ts";
 import { painter } from "./colour.ts";
 import {
   type Arguments,
@@ -79,7 +79,7 @@ function shownAsText(system: System, status: Status, given: Arguments): string {
 function exitCode({ terminal }: System, status: Status, given: Arguments): ExitCode {
   if (status.identityError !== null) return 1;
   if (status.identity !== null) return 0;
-  terminal.printError(REGISTER_HINT + scopeOptions(given));
+  terminal.printError(completeAdvice(REGISTER_HINT, given));
   return 3;
 }
 

@@ -10,7 +10,7 @@ import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
 import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import type { StoredState } from "../loop/state.ts";
 import { stripControls } from "../strip_controls.ts";
-import { completeAdvice } from "./advice.ts";
+import { completeAdvice } from "../advice.ts";
 import type { ColouredWord, Paint } from "./colour.ts";
 import type { Arguments } from "./command.ts";
 import { describeSigning } from "./signing_status.ts";

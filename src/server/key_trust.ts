@@ -3,6 +3,7 @@
  * and never given up for unsigned commands again. Pure, but for the file that keeps it.
  */
 
+import { replaceCommand } from "../advice.ts";
 import * as v from "valibot";
 import { JsonFile } from "../json_file.ts";
 import type { Files } from "../system/files.ts";
@@ -172,7 +173,7 @@ function includes(keys: readonly SigningKey[], wanted: SigningKey): boolean {
 
 /** What the owner of the host can do about a key that is not trusted. */
 const KEY_ADVICE = "if its new key is right, name it in server.public_key and restart the agent, " +
-  "or register again: `pennon register --replace`";
+  `or stop the agent, then register again: \`${replaceCommand()}\``;
 
 /** Why every command is refused, and what to do; `null`: they are not. */
 export function describeKeyFault(

@@ -138,7 +138,11 @@ Deno.test("statusAsJson() has every limit of the disk with its counter, and null
   };
   const disk = (change: Partial<DiskStatus>) =>
     JSON.parse(
-      statusAsJson(status({ disk: { note: null, refusal: null, bufferError: null, ...change } })),
+      statusAsJson(
+        status({
+          disk: { note: null, refusal: null, isFull: false, bufferError: null, ...change },
+        }),
+      ),
     ).disk;
   assertEquals(disk({ note }), {
     takes_writes: false,

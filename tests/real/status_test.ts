@@ -148,7 +148,7 @@ Deno.test({
         assertEquals([code, err, buffer?.pending, running], [0, "", 3, false], said.why);
         const check = await status(folder, ["--check"]);
         assertEquals(check.code, 2);
-        assertStringIncludes(check.out, "PENNON FAILED - ");
+        assertStringIncludes(check.out, "PENNON FAILED - the disk is read-only or forbidden: ");
         assertEquals(namesIn(folder), before);
         await disk.remount("rw");
       });

@@ -233,6 +233,7 @@ Deno.test("status of a damaged identity says so, and returns 1", async () => {
 
 Deno.test("status --verbose shows more, and the words of a colour are there without it", async () => {
   const { system } = await enrolled();
+  system.terminal.width = 1_000;
   const few = (await runCli(system, "status")).out;
   const { out } = await runCli(system, "status", "--verbose");
   assert(!few.includes("\nId ") && out.includes("\nId          a1"), out);

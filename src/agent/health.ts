@@ -164,6 +164,8 @@ function assessAgent(status: Status): HealthReason[] {
     return [failed("not_registered", "this host is not registered", { next })];
   }
   if (holder === null) {
+    // No agent can lock a disk that refuses writes: `assessDisk` says so.
+    if (status.disk.refusal !== null) return [];
     if (state === null && !isDamaged(status)) {
       return [failed("never_started", "the agent was registered and never started", {
         next: START,
@@ -284,11 +286,18 @@ function assessKeys({ identity, signing: { keys }, nowMs }: Status): HealthReaso
 function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
   const { note, refusal, bufferError } = disk;
   const reasons: HealthReason[] = [];
-  if (holder !== null && (refusal !== null || note === null)) {
-    const why = refusal ?? "the running agent could not write its state to it";
-    reasons.push(failed("disk_denied", `${DISK_WORDS["denied"]}: ${why}`, {
+  if (refusal !== null) {
+    const runs = holder === null ? "; an agent may run on it without its lock" : "";
+    reasons.push(failed("disk_denied", `${DISK_WORDS["denied"]}: ${refusal}${runs}`, {
       next: DISK_ADVICE["denied"] ?? null,
     }));
+  } else if (holder !== null && note === null) {
+    const [code, words] = disk.isFull ? ["full", "the disk is full"] : ["refused", DISK_REFUSED];
+    reasons.push(
+      failed(`disk_${code}`, `${words}: the agent could not even write its state to it`, {
+        next: DISK_ADVICE[code] ?? DISK_ADVICE["denied"] ?? null,
+      }),
+    );
   } else if (note !== null && note.disk !== "ok") {
     const atRisk = note.events + note.acknowledgements === 0
       ? ""
@@ -314,6 +323,8 @@ function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
   }
   return reasons;
 }
+
+const DISK_REFUSED = "the disk refuses writes";
 
 const DISK_WORDS: Readonly<Record<string, string>> = {
   full: "the disk is full",

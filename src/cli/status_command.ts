@@ -23,8 +23,8 @@ import {
 } from "./command.ts";
 import { type CommandSettings, openSettings } from "./command_setup.ts";
 import { signingAsJson } from "./signing_status.ts";
-import { statusAsCheck, statusAsText } from "./status_text.ts";
-import { isoInstant } from "./terminal_text.ts";
+import { describeRefusal, statusAsCheck, statusAsText } from "./status_text.ts";
+import { isoInstant, outputWidth } from "./terminal_text.ts";
 
 /** Reads only: it writes nothing, and takes no lock that can refuse an agent's start. */
 export const statusCommand: CliCommand = {
@@ -69,7 +69,7 @@ async function show(
 
 function shownAsText(system: System, status: Status, given: Arguments): string {
   return statusAsText(status, assessHealth(status), {
-    width: system.terminal.columns(),
+    width: outputWidth(system.terminal),
     isVerbose: given.flags.has("verbose"),
     paint: painter(system),
     given,
@@ -187,7 +187,7 @@ export function statusAsJson(
         max_attempts: limits.maxAttempts,
       },
       commands: status.commands && { ...status.commands, max_remembered: REMEMBERED },
-      disk: diskAsJson(status.disk),
+      disk: diskAsJson(status.disk, holder !== null),
       scanners: status.scans,
       scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
         name,
@@ -249,10 +249,12 @@ function isRapid(state: StoredState, nowMs: number): boolean {
 }
 
 /** `null` for what no running agent says. */
-function diskAsJson({ note, refusal, bufferError }: DiskStatus): Record<string, unknown> {
+function diskAsJson(disk: DiskStatus, isRunning: boolean): Record<string, unknown> {
+  const { note, bufferError } = disk;
+  const refusal = describeRefusal(disk, isRunning);
   return {
-    takes_writes: note && note.disk === "ok" && refusal === null,
-    why: refusal ?? note?.why ?? bufferError,
+    takes_writes: refusal === null ? note && true : false,
+    why: refusal ?? bufferError,
     agent_says: note?.disk ?? null,
     events_in_memory: note?.events ?? null,
     max_events_in_memory: OVERFLOW_MAX_EVENTS,

@@ -150,9 +150,11 @@ function describePast(ms: number, nowMs: number): string {
 }
 
 function describeAgent(status: Status, isVerbose: boolean): StatusLine[] {
-  const { identity, holder, nowMs, hasDrawnMachineId } = status;
+  const { identity, holder, disk, nowMs, hasDrawnMachineId } = status;
   const lines: StatusLine[] = [];
-  if (holder === null) {
+  if (holder === null && disk.refusal !== null) {
+    lines.push(["Agent", "unknown: no lock, on this disk"]);
+  } else if (holder === null) {
     lines.push(["Agent", identity ? "not running" : "not running, not registered"]);
   } else if (holder.since_ms === null) lines.push(["Agent", "running"]);
   else {
@@ -274,20 +276,26 @@ function describeCommands(commands: CommandCounts | null, isVerbose: boolean): S
   return [...lines, ["", text]];
 }
 
-/** What the running agent says of the disk; without an agent nothing is known of it. */
-function describeDisk(
-  { note, refusal, bufferError }: DiskStatus,
+/** Why the disk accepts no writes; `null`: it does, or nothing is known of it. */
+export function describeRefusal(
+  { note, refusal, isFull }: DiskStatus,
   isRunning: boolean,
-  isVerbose: boolean,
-): StatusLine[] {
+): string | null {
+  if (refusal !== null) return refusal;
+  if (note !== null) return note.disk === "ok" ? null : note.why ?? note.disk;
+  if (!isRunning) return null;
+  return isFull ? "no space left on it" : "the agent could not write its state to it";
+}
+
+/** What the running agent says of the disk; without an agent nothing is known of its room. */
+function describeDisk(disk: DiskStatus, isRunning: boolean, isVerbose: boolean): StatusLine[] {
+  const { note, bufferError } = disk;
   const lines: StatusLine[] = [];
-  const isOk = note?.disk === "ok" && refusal === null;
-  if (isOk) lines.push(["Disk", "accepts writes"]);
-  else if (isRunning) {
-    lines.push(["Disk", `accepts no writes: ${refusal ?? note?.why ?? note?.disk ?? "no note"}`]);
-  }
+  const refusal = describeRefusal(disk, isRunning);
+  if (refusal !== null) lines.push(["Disk", `accepts no writes: ${refusal}`]);
+  else if (note !== null) lines.push(["Disk", "accepts writes"]);
   if (bufferError !== null) lines.push(["Buffer", `unreadable: ${bufferError}`]);
-  if (isRunning && (isVerbose || !isOk)) lines.push(["In memory", describeMemory(note)]);
+  if (isRunning && (isVerbose || refusal !== null)) lines.push(["In memory", describeMemory(note)]);
   return lines;
 }
 

@@ -44,7 +44,7 @@ function running(
       },
       ...connection,
     }),
-    disk: { note: NOTE, refusal: null, bufferError: null },
+    disk: { note: NOTE, refusal: null, isFull: false, bufferError: null },
     ...change,
   });
 }
@@ -164,7 +164,7 @@ Deno.test("assessHealth() says what is failed before what is degraded, and the s
   assertEquals(assessHealth(dead).server, { state: "unknown", lastMs: NOW_MS - 60_000 });
   const full = running({
     damaged,
-    disk: { note: { ...NOTE, disk: "full" }, refusal: null, bufferError: null },
+    disk: { note: { ...NOTE, disk: "full" }, refusal: null, isFull: false, bufferError: null },
   });
   assertEquals(codes(full), ["failed disk_full", "degraded file_damaged"]);
 });

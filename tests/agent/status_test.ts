@@ -31,11 +31,12 @@ Deno.test("readStatus() takes no word of a disk from an agent that has ended", a
   const host = await ConditionHost.running();
   await host.disk("full", "no room", 3);
   assertEquals((await read(host.system)).disk.note?.disk, "full");
-  host.system.files.fail("write the disk status", "denied");
+  host.system.files.fail("write to the disk", "denied");
   assertEquals(
     (await read(host.system)).disk.refusal,
-    "Cannot write the disk status: denied on purpose",
+    "Cannot write to the disk: denied on purpose",
   );
+  host.system.files.heal("write to the disk");
   host.dies();
   const { holder, disk } = await read(host.system);
   assertEquals([holder, disk.note, disk.refusal], [null, null, null]);

@@ -138,7 +138,11 @@ Deno.test("statusAsJson() has every limit of the disk with its counter, and null
   };
   const disk = (change: Partial<DiskStatus>) =>
     JSON.parse(
-      statusAsJson(status({ disk: { note: null, refusal: null, bufferError: null, ...change } })),
+      statusAsJson(
+        status({
+          disk: { note: null, refusal: null, isFull: false, bufferError: null, ...change },
+        }),
+      ),
     ).disk;
   assertEquals(disk({ note }), {
     takes_writes: false,
@@ -229,6 +233,7 @@ Deno.test("status of a damaged identity says so, and returns 1", async () => {
 
 Deno.test("status --verbose shows more, and the words of a colour are there without it", async () => {
   const { system } = await enrolled();
+  system.terminal.width = 1_000;
   const few = (await runCli(system, "status")).out;
   const { out } = await runCli(system, "status", "--verbose");
   assert(!few.includes("\nId ") && out.includes("\nId          a1"), out);

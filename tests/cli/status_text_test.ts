@@ -168,7 +168,7 @@ Deno.test("statusAsText() prints what the running agent says of the disk, and no
     size_bytes: 4_096,
     acknowledgements: 3,
   };
-  const nothing: DiskStatus = { note: null, refusal: null, bufferError: null };
+  const nothing: DiskStatus = { note: null, refusal: null, isFull: false, bufferError: null };
   const disk = (change: Partial<DiskStatus>) => line("Disk", { disk: { ...nothing, ...change } });
   const ok = { ...note, disk: "ok", why: null };
   assertEquals(disk({ note: ok }), "accepts writes");

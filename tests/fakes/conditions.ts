@@ -49,13 +49,31 @@ export const CONDITIONS: readonly Condition[] = [
     check: 2,
     code: "disk_denied",
     ...RUNNING,
-  }, (host) => host.system.files.fail("write the disk status", "denied")),
-  running("read-only disk from the start", {
-    health: "FAILED: the disk is read-only or forbidden: the running agent could not write",
+  }, (host) => host.system.files.fail("write to the disk", "denied")),
+  running("read-only disk on which no agent can have its lock", {
+    health: "FAILED: the disk is read-only or forbidden: Cannot write to the disk: denied",
     check: 2,
     code: "disk_denied",
+    ...DEAD,
+  }, (host) => {
+    host.dies();
+    host.system.files.fail("write to the disk", "denied");
+  }),
+  running("read-only disk from the start", {
+    health: "FAILED: the disk refuses writes: the agent could not even write its state to it",
+    check: 2,
+    code: "disk_refused",
     ...RUNNING,
   }, (host) => void host.system.files.texts.delete(`${CONDITION_STATE}/disk.json`)),
+  running("full disk, on which the agent could write no note", {
+    health: "FAILED: the disk is full: the agent could not even write its state to it",
+    check: 2,
+    code: "disk_full",
+    ...RUNNING,
+  }, ({ system }) => {
+    system.files.texts.delete(`${CONDITION_STATE}/disk.json`);
+    system.machine = { ...system.machine, disk: () => ({ totalBytes: 1e9, freeBytes: 8_191 }) };
+  }),
   running("disk errors", {
     health: "FAILED: the disk has errors: disk I/O error",
     check: 2,

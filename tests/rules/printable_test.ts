@@ -207,7 +207,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
         },
         unsigned: "read_only" as const,
       },
-      disk: { note: null, refusal: text, bufferError: text },
+      disk: { note: null, refusal: text, isFull: true, bufferError: text },
       scanners: { enabled: [text], available: [text] },
       damaged: [{ file: text, why: text }],
       hasDrawnMachineId: true,

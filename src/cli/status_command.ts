@@ -44,13 +44,17 @@ export const statusCommand: CliCommand = {
     if (given.flags.has("watch")) return await watch(system, settings, asJson);
     const status = await readStatus(system, settings);
     system.terminal.print(asJson ? statusAsJson(status) : statusAsText(status));
-    return exitCode(system, status);
+    return exitCode(system, settings, status);
   },
 };
 
-function exitCode({ terminal }: System, { identity }: Status): ExitCode {
+function exitCode(
+  { terminal }: System,
+  { complete }: CommandSettings,
+  { identity }: Status,
+): ExitCode {
   if (identity !== null) return 0;
-  terminal.printError(REGISTER_HINT);
+  terminal.printError(complete(REGISTER_HINT));
   return 3;
 }
 
@@ -72,7 +76,7 @@ async function watch(
       if (isDrawn) terminal.clearScreen();
       terminal.print(text);
       await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
-      if (stop.signal.aborted) return exitCode(system, status);
+      if (stop.signal.aborted) return exitCode(system, settings, status);
     }
   } finally {
     endListening();

@@ -11,7 +11,15 @@ import {
   realOs,
   realUserId,
 } from "./src/system/real/environment.ts";
+import { notifySocket } from "./src/system/real/service_manager.ts";
 import { isWorkerThread, runInWorker, supervise } from "./src/system/real/supervisor.ts";
+
+/** Where `pennon service` writes what its service manager reads. */
+const SERVICE_DIRECTORIES = {
+  linux: ["/etc/systemd/system"],
+  macos: ["/Library/LaunchDaemons", "/Library/Logs/Pennon"],
+  windows: [],
+};
 
 if (isWorkerThread()) {
   runInWorker(async () => {
@@ -20,13 +28,17 @@ if (isWorkerThread()) {
     return await cli(Deno.args, realSystem());
   });
 } else if (import.meta.main) {
-  Deno.exit(
-    await supervise(import.meta.url, {
-      writable: stateDirectories(Deno.args),
-      // The agent drains after a stop request; every other command may end at any instant.
-      isAgent: splitWords(Deno.args).name === "run",
-    }),
-  );
+  const { name } = splitWords(Deno.args);
+  // The agent drains after a stop request; every other command may end at any instant.
+  const isAgent = name === "run";
+  // To send to a socket is to write to its path.
+  const socket = isAgent ? notifySocket() : undefined;
+  const writable = [
+    ...stateDirectories(Deno.args),
+    ...socket === undefined ? [] : [socket],
+    ...name === "service" ? SERVICE_DIRECTORIES[realOs()] : [],
+  ];
+  Deno.exit(await supervise(import.meta.url, { writable, isAgent }));
 }
 
 /**

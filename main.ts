@@ -21,7 +21,7 @@ if (isWorkerThread()) {
 } else if (import.meta.main) {
   Deno.exit(
     await supervise(import.meta.url, {
-      writable: stateDirectories(Deno.args),
+      writable: [...stateDirectories(Deno.args), ...archives(Deno.args)],
       // The agent drains after a stop request; every other command may end at any instant.
       isAgent: Deno.args[0] === "run",
     }),
@@ -34,11 +34,7 @@ if (isWorkerThread()) {
  * package reads an option differently, the runtime refuses the writes.
  */
 function stateDirectories(words: readonly string[]): string[] {
-  const option = "--state-dir";
-  const given = words.flatMap((word, index) => {
-    if (word.startsWith(`${option}=`)) return [word.slice(option.length + 1)];
-    return word === option ? [words[index + 1] ?? ""] : [];
-  }).filter((directory) => directory !== "");
+  const given = valuesOf("--state-dir", words);
   if (given.length > 0) return given;
   return [
     locations({
@@ -47,4 +43,18 @@ function stateDirectories(words: readonly string[]): string[] {
       machine: { userId: realUserId, homeDirectory: realHomeDirectory },
     }).stateDirectory,
   ];
+}
+
+/** Where `pennon diagnostics` may write its archive: the file after `--output`, or this directory. */
+function archives(words: readonly string[]): string[] {
+  if (!words.includes("diagnostics")) return [];
+  const given = valuesOf("--output", words);
+  return given.length > 0 ? given : ["."];
+}
+
+function valuesOf(option: string, words: readonly string[]): string[] {
+  return words.flatMap((word, index) => {
+    if (word.startsWith(`${option}=`)) return [word.slice(option.length + 1)];
+    return word === option ? [words[index + 1] ?? ""] : [];
+  }).filter((value) => value !== "");
 }

@@ -66,6 +66,16 @@ const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./config_command.ts")).configCommand,
   },
   {
+    name: "doctor",
+    summary: "Check everything the agent needs, and say what to do",
+    load: async () => (await import("./doctor_command.ts")).doctorCommand,
+  },
+  {
+    name: "diagnostics",
+    summary: "Write an archive for support, without secrets",
+    load: async () => (await import("./diagnostics_command.ts")).diagnosticsCommand,
+  },
+  {
     name: "version",
     summary: "Show the version",
     load: () => Promise.resolve(versionCommand),

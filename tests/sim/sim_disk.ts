@@ -44,6 +44,7 @@ export class SimDisk {
         }),
       trace: () => read(() => ({ steps: [], isWhole: true })),
       writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
+      createBytes: (purpose) => write(purpose, () => {}),
       // In place: a full disk takes it.
       overwriteText: (purpose, path, text) =>
         this.fault === "full" && this.texts.has(path)

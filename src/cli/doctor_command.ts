@@ -1,0 +1,76 @@
+/** `pennon doctor`: checks everything that the agent needs, and says what to do next. */
+
+import { ConfigError, loadConfig } from "../config.ts";
+import { locations } from "../config/locations.ts";
+import { examine } from "../doctor/doctor.ts";
+import { type Finding, type FindingLevel, hasFailed } from "../doctor/finding.ts";
+import type { Configuration } from "../doctor/local_checks.ts";
+import type { System } from "../system/system.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
+import { type Arguments, type CliCommand, JSON_OPTION } from "./command.ts";
+
+/** Runs beside an agent, and without a registration. */
+export const doctorCommand: CliCommand = {
+  usage: "[--json]",
+  details: [
+    "Checks the configuration, the files and their rights, the disk, the way to the",
+    "server step by step, what the server thinks of this agent, and the package",
+    "managers. A step that depends on one that failed is skipped. It takes a minute",
+    "at most, changes nothing, spends no token, and receives no command; it writes",
+    "one small file to the state directory and removes it.",
+    "Exits 1 if a check failed.",
+  ],
+  options: [JSON_OPTION],
+  maxArguments: 0,
+  async run(system, given) {
+    const findings = await examine(system, await readConfiguration(system, given));
+    const text = given.flags.has("json") ? findingsAsJson(findings) : findingsAsText(findings);
+    system.terminal.print(text);
+    return hasFailed(findings) ? 1 : 0;
+  },
+};
+
+/** The configuration or what is wrong with it, and where the state is. */
+export async function readConfiguration(
+  system: System,
+  { values }: Arguments,
+): Promise<{ configuration: Configuration; stateDirectory: string }> {
+  const file = values["config"];
+  const stateDirectory = values["state-dir"] ?? locations(system).stateDirectory;
+  try {
+    const configuration = await loadConfig(system, file === undefined ? {} : { file });
+    return { configuration, stateDirectory };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { configuration: error, stateDirectory };
+  }
+}
+
+/** The schema `pennon.doctor/1`, which only ever gains fields. */
+export function findingsAsJson(findings: readonly Finding[]): string {
+  const checks = findings.map(({ check, level, seen, next }) => ({ check, level, seen, next }));
+  return safeJson({ schema: "pennon.doctor/1", result: worstOf(findings), checks }, 2);
+}
+
+function worstOf(findings: readonly Finding[]): Exclude<FindingLevel, "skip"> {
+  if (hasFailed(findings)) return "fail";
+  return findings.some(({ level }) => level === "warn") ? "warn" : "ok";
+}
+
+const CHECK_COLUMNS = 18;
+
+/** One line per check, with the next step below it, and the sum at the end. */
+export function findingsAsText(findings: readonly Finding[]): string {
+  const lines = findings.flatMap(({ check, level, seen, next }) => {
+    const what = level === "skip" ? `skipped ${seen}` : seen;
+    const line = `${level.toUpperCase().padEnd(6)}${check.padEnd(CHECK_COLUMNS)}${what}`;
+    return next === null ? [line] : [line, `${" ".repeat(6 + CHECK_COLUMNS)}Next: ${next}`];
+  });
+  const count = (wanted: FindingLevel) => findings.filter(({ level }) => level === wanted).length;
+  const [failed, warned, skipped] = [count("fail"), count("warn"), count("skip")];
+  const sum = failed + warned === 0
+    ? "All is well"
+    : `${failed} failed, ${warned} ${warned === 1 ? "warning" : "warnings"}`;
+  const rest = skipped === 0 ? "" : `, ${skipped} skipped`;
+  return [...lines, "", sum + rest].map((line) => stripControls(line)).join("\n");
+}

@@ -1,33 +1,36 @@
 /** The checks of this agent and what the server thinks of it: process, access, tokens, signatures. Pure. */
 
+import { assessHealth } from "../agent/health.ts";
 import type { Status } from "../agent/status.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { Answer } from "../server/answer.ts";
+import { applyAnnouncement } from "../server/key_trust.ts";
+import type { AnnouncedKey } from "../server/signing_keys.ts";
 import { describeDays } from "../wording.ts";
 import { fail, type Finding, ok, skip, warn } from "./finding.ts";
 
 const REPLACE = "delete the agent in the server's dashboard if it is still there, and run " +
   "`pennon register --replace` with `--server URL --token TOKEN`";
 
-/** Judges whether an agent runs, and what its last attempts came to. */
-export function judgeAgent({ identity, holder, state, nowMs }: Status): Finding {
+/** Judges whether an agent runs, and how it is. */
+export function judgeAgent(status: Status): Finding {
   const check = "agent";
-  if (identity === null) return skip(check, "this host is not registered");
+  const { identity, holder, state, nowMs } = status;
+  if (identity === null) return skip(check, NO_IDENTITY);
   if (holder === null) {
     return warn(check, "no agent runs here", "start it: `systemctl start pennon`, or pennon run");
   }
   const name = holder.process_id === null ? "runs" : `runs as process ${holder.process_id}`;
   const last = state?.lastCheckInAtMs ?? null;
-  if (last === null) return ok(check, `${name}, no check-in yet`);
-  const seen = `${name}, last check-in ${ago(nowMs - last)}`;
-  const outage = state?.connection.outage ?? null;
-  if (outage === null) return ok(check, seen);
-  return warn(
-    check,
-    `${seen}; the last ${outage.failedCalls} attempts failed: ${outage.why}`,
-    "mend what fails below; `pennon breaker reset connection` then makes it try at once",
-  );
+  const seen = last === null
+    ? `${name}, no check-in yet`
+    : `${name}, last check-in ${ago(nowMs - last)}`;
+  const [reason] = assessHealth(status).reasons;
+  if (reason === undefined) return ok(check, seen);
+  return warn(check, `${seen}; ${reason.words}`, reason.next ?? "see what fails below");
 }
+
+const NO_IDENTITY = "this host has no identity that can be used";
 
 /**
  * Judges whether the server accepts this agent, by its answer to a call without any effect. `answer` is
@@ -88,7 +91,7 @@ export function judgeAccess(
 /** Judges the tokens by what is saved; no token is spent to find out more. */
 export function judgeTokens({ identity, holder, state, nowMs }: Status): Finding {
   const check = "tokens";
-  if (identity === null) return skip(check, "this host is not registered");
+  if (identity === null) return skip(check, NO_IDENTITY);
   const action = state?.connection.operatorAction ?? null;
   if (action?.cause === "token" || action?.cause === "deleted") {
     const { what, because } = describeOperatorAction(action.cause, action.facts ?? {});
@@ -112,11 +115,19 @@ const KEY_REMEDY = "compare the key with the one on the server itself (`GET /api
   "there, not over the network); if it is right, name it in server.public_key and restart the " +
   "agent, or register again (pennon register --replace)";
 
-/** Judges the keys with which the server signs its commands. */
-export function judgeSignatures({ identity, signing, nowMs }: Status): Finding {
+/**
+ * Judges the keys with which the server signs its commands. `announced`: those that it shows just now,
+ * their ids confirmed; empty if it was not asked, or has none.
+ */
+export function judgeSignatures(
+  { identity, signing, nowMs }: Status,
+  announced: readonly AnnouncedKey[],
+): Finding {
   const check = "signatures";
-  if (identity === null) return skip(check, "this host is not registered");
-  const { trust, refusedCommands, lastRefusal } = signing.keys;
+  if (identity === null) return skip(check, NO_IDENTITY);
+  const { refusedCommands, lastRefusal } = signing.keys;
+  // As the agent will judge them; nothing of it is saved.
+  const { trust } = applyAnnouncement(signing.keys.trust, announced);
   const { pinned, refusedKeyIds, isRatcheted, source } = trust;
   if (refusedKeyIds.length > 0) {
     return fail(

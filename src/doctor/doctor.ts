@@ -12,6 +12,7 @@ import { Secrets } from "../redact.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import type { Answer } from "../server/answer.ts";
 import { Client } from "../server/client.ts";
+import { type AnnouncedKey, confirmKeys } from "../server/signing_keys.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { judgeAccess, judgeAgent, judgeSignatures, judgeTokens } from "./agent_checks.ts";
@@ -36,7 +37,7 @@ export interface DoctorOptions {
   readonly stateDirectory: string;
 }
 
-/** Limit on the call that asks whether the server accepts this agent. */
+/** Limit on each call that asks what the server thinks of this agent. */
 const ACCESS_MS = 5_000;
 
 /** Examines this host and its server; returns a finding per check, in an order that can be read. */
@@ -157,15 +158,29 @@ async function examineServer(
       // Reads what the server sets for its agents: neither age of RedFlag changes anything at that.
       ? await client.policy(identity, { timeoutMs: ACCESS_MS })
       : null;
+  const announced = answer !== null && client instanceof Client
+    ? await readAnnounced(system, client)
+    : [];
   const findings = [
     registration,
     judgeAgent(status),
     ...way,
     judgeAccess(answer, { status, because }),
     judgeTokens(status),
-    judgeSignatures(status),
+    judgeSignatures(status, announced),
   ];
   return { tlsFiles, findings };
+}
+
+/** The keys that the server shows to everyone; none where it does not answer, or shows none. */
+async function readAnnounced(
+  { cryptography }: System,
+  client: Client,
+): Promise<readonly AnnouncedKey[]> {
+  const answer = await client.publicKeys({ timeoutMs: ACCESS_MS });
+  if (answer.kind !== "ok") return [];
+  const confirmed = await confirmKeys(cryptography, answer.value);
+  return confirmed.ok ? confirmed.value : [];
 }
 
 async function examineScanners(

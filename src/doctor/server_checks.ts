@@ -229,7 +229,7 @@ function judgeTls(facts: ServerFacts): Finding {
 const NO_TLS_REMEDY = "look whether the server speaks TLS on this port; if it speaks plain http, " +
   "write http:// in server.url, else correct the port";
 
-/** What rustls says of a certificate (`CertificateError`, rustls 0.23), and what to do. */
+/** What rustls 0.23 says of a certificate (`CertificateError`, by its name or in words), and what to do. */
 function judgeDistrust(
   { serverUrl, certificates, answeredAtMs }: ServerFacts,
   why: string,
@@ -246,7 +246,7 @@ function judgeDistrust(
       "put that authority's certificate (PEM) into a file, and name it in tls.ca_file",
     );
   }
-  if (/NotValidForName/.test(why)) {
+  if (/NotValidForName|not valid for name/.test(why)) {
     const names = leaf === undefined || leaf.names.length === 0 ? "others" : joinNames(leaf.names);
     return fail(
       check,
@@ -256,7 +256,7 @@ function judgeDistrust(
     );
   }
   const ended = chain.find(({ validToMs }) => validToMs < answeredAtMs);
-  if (/Expired/.test(why) || ended !== undefined) {
+  if (/expired/i.test(why) || ended !== undefined) {
     const when = ended === undefined ? "" : ` on ${day(ended.validToMs)}`;
     return fail(
       check,
@@ -264,7 +264,7 @@ function judgeDistrust(
       "renew the server's certificate; if the date is still to come, set this host's clock",
     );
   }
-  if (/NotValidYet/.test(why)) {
+  if (/NotValidYet|not valid yet/.test(why)) {
     return fail(
       check,
       `the certificate is not valid yet${who}`,

@@ -95,7 +95,12 @@ async function writeArchive(
   }
   const inFolder = entries.map(({ name, text }) => ({ name: `${FOLDER}/${name}`, text }));
   const bytes = await gzip(makeTar(inFolder, clock.nowMs()));
-  await files.createBytes("write the archive", path, bytes, { mode: 0o600 });
+  try {
+    await files.createBytes("write the archive", path, bytes, { mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof FileError) || error.reason !== "exists") throw error;
+    throw new Error(`${error.message}. Next: name another one with --output`, { cause: error });
+  }
   terminal.print(`Wrote "${path}" (${describeSize(bytes.length)})`);
   return 0;
 }

@@ -294,7 +294,7 @@ function judgeHealth({ serverUrl, health }: ServerFacts): Finding {
     case "aborted":
       return skip(check, "the server was not asked");
     case "ok":
-      return health.value.status === "healthy" ? ok(check, `"${serverUrl}" is healthy`) : fail(
+      return health.value.usable ? ok(check, `"${serverUrl}" is healthy`) : fail(
         check,
         `the server says: ${health.value.status}`,
         "finish the server's setup in a browser",

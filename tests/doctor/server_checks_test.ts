@@ -23,7 +23,7 @@ function certificate(days: number, subject = "server.test", issuer = "Root"): Pe
 
 const HEALTHY: ServerFacts["health"] = {
   kind: "ok",
-  value: { status: "healthy" },
+  value: { status: "healthy", usable: true },
   rateLimit: null,
   serverAtMs: NOW_MS,
 };
@@ -86,7 +86,7 @@ const FAILURES: readonly [check: string, change: Partial<ServerFacts>, words: st
   ["tls", { health: noAnswer("tls", "invalid peer certificate: NotValidYet") }, "clock"],
   ["tls", { health: noAnswer("tls", "received corrupt message") }, "write http://"],
   ["tls", { health: noAnswer("cut_off", "connection cut off") }, "speaks TLS"],
-  ["health", { health: { ...HEALTHY, value: { status: "starting" } } }, "setup"],
+  ["health", { health: { ...HEALTHY, value: { status: "starting", usable: false } } }, "setup"],
   ["health", { health: { kind: "refused", status: 404, why: "HTTP 404" } }, "server.url"],
   ["health", { health: { kind: "unauthorized", why: "HTTP 401" } }, "log"],
   ["clock", { answeredAtMs: NOW_MS + 300_001 }, "NTP"],

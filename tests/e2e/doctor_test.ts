@@ -163,6 +163,14 @@ Deno.test("doctor: names, ports and answers of a server that is none", async (t)
       await host.server.setFault({ mode: "none" });
       isWell(await doctor(stranger), "health");
     });
+    await t.step("a server that never answers: the time is bounded", async () => {
+      await host.server.setFault({ mode: "hang" });
+      const stranger = await strangerOf(host, url, '[http]\nhealth_timeout = "500ms"\n');
+      const startedMs = performance.now();
+      assertStringIncludes(failedAlone(await doctor(stranger), "health").seen, "no answer in time");
+      assert(performance.now() - startedMs < 20_000);
+      await host.server.setFault({ mode: "none" });
+    });
     await t.step("a server that is not set up", async () => {
       await host.server.setFault({ mode: "waiting_for_configuration" });
       const { next } = failedAlone(await doctor(await strangerOf(host, url)), "health");
@@ -414,11 +422,8 @@ Deno.test("doctor: no package manager, lists that are old or missing", async (t)
     await setConfig(host, '[scanners]\nenabled = ["apt"]\n');
     const apt = `${host.folder}/apt`;
     // In a mount namespace of its own, in which the host's lists are another directory.
-    const wrap: [string, ...string[]] = [
-      ...["unshare", "-m", "sh", "-c"],
-      `mount --bind ${apt} /var/lib/apt && exec "$@"`,
-      "sh",
-    ] as [string, ...string[]];
+    const mounting = `mount --bind ${apt} /var/lib/apt && exec "$@"`;
+    const wrap: [string, ...string[]] = ["unshare", "-m", "sh", "-c", mounting, "sh"];
     await Deno.mkdir(`${apt}/lists`, { recursive: true });
     await t.step("none", async () => {
       const report = await doctor(host, wrap);

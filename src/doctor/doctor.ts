@@ -50,7 +50,7 @@ export async function examine(system: System, options: DoctorOptions): Promise<F
     ? null
     : await unlessDenied(() => readStatus(system, { stateDirectory, config }));
   const secrets = new Secrets([config.server.registrationToken ?? ""]);
-  const [local, server, scanners] = await Promise.all([
+  const [local, server, scanners, service] = await Promise.all([
     examineDisk(system, { config, stateDirectory, directory, status }),
     examineServer(system, {
       config,
@@ -61,8 +61,8 @@ export async function examine(system: System, options: DoctorOptions): Promise<F
       secrets,
     }),
     examineScanners(system, config, status),
+    examineService(system, status !== null && status.holder !== null),
   ]);
-  const service = await examineService(system, status !== null && status.holder !== null);
   const first = [judgeConfiguration(configuration), server.tlsFiles, directory, local];
   // A server or a program may have repeated a secret; the advice is this program's own.
   return [...first, ...server.findings, ...scanners, service]

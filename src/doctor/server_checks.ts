@@ -36,11 +36,12 @@ export interface ServerFacts {
   readonly answeredAtMs: number;
 }
 
-const RESOLVE_MS = 5_000;
-const CONNECT_MS = 5_000;
-const TLS_MS = 5_000;
+const RESOLVE_MS = 10_000;
+const CONNECT_MS = 10_000;
+const HEALTH_MS = 5_000;
+const TLS_MS = 10_000;
 
-/** Looks at every step until one fails; takes 20 s at most. */
+/** Looks at every step until one fails; takes 35 s at most. */
 export async function lookAtServer(
   system: System,
   config: Config,
@@ -55,7 +56,7 @@ export async function lookAtServer(
     ? null
     : await orError(network.connect({ ...first, timeoutMs: CONNECT_MS }));
   const isReached = typeof connection === "string";
-  const health = isReached ? await client.health({ timeoutMs: CONNECT_MS }) : null;
+  const health = isReached ? await client.health({ timeoutMs: HEALTH_MS }) : null;
   const answeredAtMs = clock.nowMs();
   const certificates = isReached && isTls
     ? await orError(network.readCertificates({

@@ -65,8 +65,13 @@ export interface Status {
 
 /** What is known of the disk below the state directory without writing to it. */
 export interface DiskStatus {
-  /** The note of the running agent; `null` if none runs, or if that agent has written none. */
+  /**
+   * The note of the running agent; `null` if none runs, or if that agent has written none: it writes one
+   * when it starts, so the disk has refused everything since.
+   */
   readonly note: SavedDiskStatus | null;
+  /** Why the note can be written no more, as on a disk that has become read-only; `null`: it can. */
+  readonly refusal: string | null;
   /** Why the buffer could not be read; `null`: it could, or there is none. */
   readonly bufferError: string | null;
 }
@@ -104,7 +109,11 @@ export async function readStatus(system: System, options: StatusOptions): Promis
     },
     ...counts,
     limits: config.buffer,
-    disk: { note: isOfHolder ? note : null, bufferError },
+    disk: {
+      note: isOfHolder ? note : null,
+      refusal: holder === null ? null : await findRefusal(system, stateDirectory),
+      bufferError,
+    },
     scannerBreakers: await readSavedBreakers(
       system,
       stateDirectory,
@@ -140,6 +149,17 @@ async function readIdentity(
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
     return { identity: null, identityError: error.message };
+  }
+}
+
+/** An agent cannot write down that its disk has become read-only; opening a file says it. */
+async function findRefusal({ files }: System, stateDirectory: string): Promise<string | null> {
+  try {
+    await files.checkWritable("write the disk status", DISK_STATUS_FILE.pathIn(stateDirectory));
+    return null;
+  } catch (error) {
+    if (error instanceof FileError) return error.message;
+    throw error;
   }
 }
 

@@ -61,6 +61,7 @@ export class SimDisk {
         }),
       lock: () => read((): FileLock => ({ release: () => {} })),
       isLocked: () => read(() => false),
+      checkWritable: () => read(() => true),
     };
   }
 

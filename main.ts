@@ -10,7 +10,15 @@ import {
   realOs,
   realUserId,
 } from "./src/system/real/environment.ts";
+import { notifySocket } from "./src/system/real/service_manager.ts";
 import { isWorkerThread, runInWorker, supervise } from "./src/system/real/supervisor.ts";
+
+/** Where `pennon service` writes what its service manager reads. */
+const SERVICE_DIRECTORIES = {
+  linux: ["/etc/systemd/system"],
+  macos: ["/Library/LaunchDaemons", "/Library/Logs/Pennon"],
+  windows: [],
+};
 
 if (isWorkerThread()) {
   runInWorker(async () => {
@@ -19,13 +27,17 @@ if (isWorkerThread()) {
     return await cli(Deno.args, realSystem());
   });
 } else if (import.meta.main) {
-  Deno.exit(
-    await supervise(import.meta.url, {
-      writable: [...stateDirectories(Deno.args), ...archives(Deno.args)],
-      // The agent drains after a stop request; every other command may end at any instant.
-      isAgent: Deno.args[0] === "run",
-    }),
-  );
+  // The agent drains after a stop request; every other command may end at any instant.
+  const isAgent = Deno.args[0] === "run";
+  // To send to a socket is to write to its path.
+  const socket = isAgent ? notifySocket() : undefined;
+  const writable = [
+    ...stateDirectories(Deno.args),
+    ...socket === undefined ? [] : [socket],
+    ...archives(Deno.args),
+    ...Deno.args[0] === "service" ? SERVICE_DIRECTORIES[realOs()] : [],
+  ];
+  Deno.exit(await supervise(import.meta.url, { writable, isAgent }));
 }
 
 /**

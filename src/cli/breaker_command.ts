@@ -121,7 +121,7 @@ async function reset(
     throw new UsageError(`Cannot reset "${name ?? ""}": the breakers are ${names.join(", ")}`);
   }
   const { stateDirectory, config } = settings;
-  const log = openLog(system, config, new Secrets());
+  const log = openLog(system, config, { secrets: new Secrets() });
   const { byAgent } = await closeBreaker(system, { stateDirectory, log }, name);
   const how = byAgent ? "by the running agent" : "on disk; no agent is running";
   system.terminal.print(

@@ -1,16 +1,23 @@
 /** `pennon diagnostics`: writes one archive for support, after it has shown what is in it. */
 
-import { readStatus } from "../agent/status.ts";
+import { assessHealth } from "../agent/health.ts";
+import { readStatus, type Status } from "../agent/status.ts";
 import { ConfigError } from "../config.ts";
 import { assemble, type Config } from "../config/settings.ts";
-import { collectEntries, collectSecrets, hideIn } from "../doctor/diagnostics.ts";
-import { examine } from "../doctor/doctor.ts";
+import { collectEntries, collectSecrets, hideIn, readServiceLog } from "../doctor/diagnostics.ts";
 import { type ArchiveEntry, gzip, makeTar } from "../doctor/tar.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import type { CliCommand, ExitCode } from "./command.ts";
-import { findingsAsJson, findingsAsText, readConfiguration } from "./doctor_command.ts";
-import { statusAsJson, statusAsText } from "./status_command.ts";
+import type { Arguments, CliCommand, ExitCode } from "./command.ts";
+import {
+  findingsAsJson,
+  findingsAsText,
+  findWith,
+  readConfiguration,
+  stateDirectoryOf,
+} from "./doctor_command.ts";
+import { statusAsJson } from "./status_command.ts";
+import { statusAsText } from "./status_text.ts";
 import { describeSize } from "./terminal_text.ts";
 
 /** Works with a broken configuration and without a registration, since that is what support asks about. */
@@ -32,6 +39,9 @@ export const diagnosticsCommand: CliCommand = {
   ],
   maxArguments: 0,
   async run(system, given) {
+    const wasRoot = system.machine.userId() === ROOT;
+    // Before root is given up: the service's account may not read the journal.
+    const log = await readServiceLog(system, stateDirectoryOf(system, given));
     const { configuration, stateDirectory } = await readConfiguration(system, given);
     const isValid = !(configuration instanceof ConfigError);
     const config: Config = isValid ? configuration.config : assemble(({ fallback }) => fallback);
@@ -41,17 +51,20 @@ export const diagnosticsCommand: CliCommand = {
       throw error;
     });
     const shown = status && hideIn(status, host);
-    const findings = hideIn(await examine(system, { configuration, stateDirectory }), host);
+    const findings = hideIn(await findWith(system, given, { configuration, stateDirectory }), host);
     const entries = [
       ...shown === null ? [] : [
-        { name: "status.txt", text: `${statusAsText(shown)}\n` },
+        { name: "status.txt", text: `${statusText(shown, given)}\n` },
         { name: "status.json", text: `${statusAsJson(shown)}\n` },
       ],
       { name: "doctor.txt", text: `${findingsAsText(findings)}\n` },
       { name: "doctor.json", text: `${findingsAsJson(findings)}\n` },
-      ...await collectEntries(system, { configuration, config, stateDirectory, status, host }),
+      ...await collectEntries(system, { configuration, config, stateDirectory, status, log, host }),
     ];
-    const path = given.values["output"] ?? defaultName(system);
+    // The account of the service can write there, and not where root stands.
+    const isInState = wasRoot && system.machine.userId() !== ROOT;
+    const path = given.values["output"] ??
+      `${isInState ? `${stateDirectory}/` : ""}${defaultName(system)}`;
     return await writeArchive(system, { path, entries, isAgreed: given.flags.has("yes") });
   },
 };
@@ -60,6 +73,19 @@ function defaultName({ machine, clock }: System): string {
   const host = machine.hostName().replaceAll(/[^\w.-]/g, "") || "host";
   const instant = new Date(clock.nowMs()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
   return `pennon-diagnostics-${host}-${instant}Z.tar.gz`;
+}
+
+const ROOT = 0;
+
+const TEXT_WIDTH = 100;
+
+function statusText(status: Status, given: Arguments): string {
+  return statusAsText(status, assessHealth(status), {
+    width: TEXT_WIDTH,
+    isVerbose: true,
+    paint: (_word, text) => text,
+    given,
+  });
 }
 
 const FOLDER = "pennon-diagnostics";
@@ -98,8 +124,9 @@ async function writeArchive(
   try {
     await files.createBytes("write the archive", path, bytes, { mode: 0o600 });
   } catch (error) {
-    if (!(error instanceof FileError) || error.reason !== "exists") throw error;
-    throw new Error(`${error.message}. Next: name another one with --output`, { cause: error });
+    if (!(error instanceof FileError)) throw error;
+    const next = error.reason === "exists" ? "name another one" : "name one that can be written";
+    throw new Error(`${error.message}. Next: ${next} with --output`, { cause: error });
   }
   terminal.print(`Wrote "${path}" (${describeSize(bytes.length)})`);
   return 0;

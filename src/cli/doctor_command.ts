@@ -2,11 +2,12 @@
 
 import { ConfigError, loadConfig } from "../config.ts";
 import { locations } from "../config/locations.ts";
-import { examine } from "../doctor/doctor.ts";
+import { type DoctorOptions, examine } from "../doctor/doctor.ts";
 import { type Finding, type FindingLevel, hasFailed } from "../doctor/finding.ts";
-import type { Configuration } from "../doctor/local_checks.ts";
+import { leaveRoot } from "../service/account.ts";
 import type { System } from "../system/system.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
+import { completeAdvice } from "./advice.ts";
 import { type Arguments, type CliCommand, JSON_OPTION } from "./command.ts";
 
 /** Runs beside an agent, and without a registration. */
@@ -23,20 +24,34 @@ export const doctorCommand: CliCommand = {
   options: [JSON_OPTION],
   maxArguments: 0,
   async run(system, given) {
-    const findings = await examine(system, await readConfiguration(system, given));
+    const findings = await findWith(system, given, await readConfiguration(system, given));
     const text = given.flags.has("json") ? findingsAsJson(findings) : findingsAsText(findings);
     system.terminal.print(text);
     return hasFailed(findings) ? 1 : 0;
   },
 };
 
+/** Examines; the advice keeps the options that decide which agent a command is about. */
+export async function findWith(
+  system: System,
+  given: Arguments,
+  options: DoctorOptions,
+): Promise<Finding[]> {
+  return (await examine(system, options)).map((finding) => ({
+    ...finding,
+    next: finding.next && completeAdvice(finding.next, given),
+  }));
+}
+
 /** The configuration or what is wrong with it, and where the state is. */
 export async function readConfiguration(
   system: System,
   { values }: Arguments,
-): Promise<{ configuration: Configuration; stateDirectory: string }> {
+): Promise<DoctorOptions> {
   const file = values["config"];
-  const stateDirectory = values["state-dir"] ?? locations(system).stateDirectory;
+  const stateDirectory = stateDirectoryOf(system, { values });
+  // As the account of the service, root sees what the agent sees.
+  await leaveRoot(system, stateDirectory);
   try {
     const configuration = await loadConfig(system, file === undefined ? {} : { file });
     return { configuration, stateDirectory };
@@ -44,6 +59,14 @@ export async function readConfiguration(
     if (!(error instanceof ConfigError)) throw error;
     return { configuration: error, stateDirectory };
   }
+}
+
+/** The state directory that a command is about. */
+export function stateDirectoryOf(
+  system: System,
+  { values }: Pick<Arguments, "values">,
+): string {
+  return values["state-dir"] ?? locations(system).stateDirectory;
 }
 
 /** The schema `pennon.doctor/1`, which only ever gains fields. */

@@ -11,7 +11,9 @@ import type { Config } from "../config/settings.ts";
 import { MachineIdStore } from "../host/machine_id.ts";
 import { decodePercent, HIDDEN, redact, Secrets } from "../redact.ts";
 import { safeJson } from "../strip_controls.ts";
-import { CommandError } from "../system/process.ts";
+import { ServiceError } from "../service/manager.ts";
+import { hostService } from "../service/service.ts";
+import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { Configuration } from "./local_checks.ts";
@@ -112,6 +114,8 @@ export interface DiagnosticsOptions {
   readonly stateDirectory: string;
   /** `null`: the state directory cannot be read. */
   readonly status: Status | null;
+  /** As `readServiceLog` returned it. */
+  readonly log: string;
   readonly host: HostSecrets;
 }
 
@@ -120,7 +124,7 @@ export async function collectEntries(
   system: System,
   options: DiagnosticsOptions,
 ): Promise<ArchiveEntry[]> {
-  const { configuration, status, host } = options;
+  const { configuration, status, log, host } = options;
   const json = (name: string, value: unknown): ArchiveEntry => ({
     name: `${name}.json`,
     text: `${safeJson(hideIn(value, host), 2)}\n`,
@@ -130,7 +134,7 @@ export async function collectEntries(
     json("configuration", describeConfiguration(configuration)),
     ...status === null ? [] : [json("state", stateOf(status))],
     json("dead_letters", await deadLetters(system, options)),
-    { name: "log.txt", text: cutStart(hideText(await readLog(system), host)) },
+    { name: "log.txt", text: cutStart(hideText(log, host)) },
   ];
 }
 
@@ -195,27 +199,15 @@ async function deadLetters(
   }
 }
 
-const JOURNALCTL = "/usr/bin/journalctl";
-
 const LOG_LINES = 5_000;
 
-/** The end of the agent's log in systemd's journal, or why there is none. */
-async function readLog(system: System): Promise<string> {
-  const isThere = async (path: string) =>
-    await system.files.inspect("look for the journal", path).catch(() => undefined) !== undefined;
-  if (!await isThere(JOURNALCTL)) {
-    return "No log here: without systemd's journal the agent's log is where its stderr goes.\n";
-  }
-  const argv = [JOURNALCTL, "-u", "pennon.service", "-n", String(LOG_LINES), "--no-pager"];
+/** The end of the service's log, or why there is none. With secrets in it. */
+export async function readServiceLog(system: System, stateDirectory: string): Promise<string> {
   try {
-    const { code, stdout, stderr } = await system.runCommand(
-      [...argv, "-o", "short-iso"],
-      { timeoutMs: 15_000, maxOutputBytes: 4 * LONGEST_ENTRY },
-    );
-    return code === 0 ? stdout : `journalctl ends with ${code}: ${stderr}\n`;
+    return `${await hostService(system, stateDirectory).logs(LOG_LINES)}\n`;
   } catch (error) {
-    if (error instanceof CommandError) return `No log here: ${error.message}\n`;
-    throw error;
+    if (!(error instanceof ServiceError || error instanceof FileError)) throw error;
+    return `No log here: ${error.message}\n`;
   }
 }
 

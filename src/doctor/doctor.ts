@@ -61,7 +61,10 @@ export async function examine(system: System, options: DoctorOptions): Promise<F
       secrets,
     }),
     examineScanners(system, config, status),
-    examineService(system, status !== null && status.holder !== null),
+    examineService(system, {
+      stateDirectory,
+      hasAgent: status !== null && status.holder !== null,
+    }),
   ]);
   const first = [judgeConfiguration(configuration), server.tlsFiles, directory, local];
   // A server or a program may have repeated a secret; the advice is this program's own.

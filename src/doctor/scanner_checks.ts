@@ -8,10 +8,12 @@ import { listNames } from "../scanners/private_files.ts";
 import { listsFetchedMs } from "../scanners/apt/lists.ts";
 import { APT_GET, DPKG_QUERY } from "../scanners/apt/commands.ts";
 import { quoteWords } from "../redact.ts";
+import { ServiceError, type ServiceStatus } from "../service/manager.ts";
+import { hostService } from "../service/service.ts";
 import { CommandError } from "../system/process.ts";
 import type { System } from "../system/system.ts";
 import { describeDays, joinNames } from "../wording.ts";
-import { fail, type Finding, ok, skip, warn } from "./finding.ts";
+import { adviceOf, fail, type Finding, ok, skip, warn } from "./finding.ts";
 
 /** One package manager, looked at. */
 export interface ScannerFacts {
@@ -143,49 +145,43 @@ export function judgeScanners(status: Pick<Status, "scanners">): Finding[] {
   )];
 }
 
-const SYSTEMCTL = ["/usr/bin/systemctl", "/bin/systemctl"];
-
-/** Looks at the service, where systemd runs; elsewhere nothing is known of one. */
-export async function examineService(system: System, hasAgent: boolean): Promise<Finding> {
+/** Looks at the service of this host, by what its service manager says; takes 10 s at most. */
+export async function examineService(
+  system: System,
+  { stateDirectory, hasAgent }: { readonly stateDirectory: string; readonly hasAgent: boolean },
+): Promise<Finding> {
   const check = "service";
-  const isThere = async (path: string) =>
-    await system.files.inspect("look for systemd", path).catch(() => undefined) !== undefined;
-  // sd_booted(3).
-  if (!await isThere("/run/systemd/system")) return skip(check, "no systemd runs here");
-  for (const path of SYSTEMCTL) {
-    if (!await isThere(path)) continue;
-    try {
-      const properties = ["LoadState", "ActiveState", "UnitFileState"];
-      const { stdout } = await system.runCommand(
-        [path, "show", "pennon.service", `--property=${properties.join()}`],
-        { timeoutMs: VERSION_MS },
-      );
-      return judgeService(new Map(stdout.split("\n").map(keyAndValue)), hasAgent);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      return skip(check, `systemctl does not answer: ${error.message}`);
-    }
+  const stop = new AbortController();
+  try {
+    const late = system.clock.sleep(VERSION_MS, stop.signal).then(() => null);
+    const status = await Promise.race([hostService(system, stateDirectory).status(), late]);
+    if (status === null) return skip(check, "the service manager does not answer");
+    return judgeService(status, hasAgent);
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    return skip(check, adviceOf([error.message], "").seen);
+  } finally {
+    stop.abort(new Error("answered"));
   }
-  return skip(check, "there is no systemctl");
 }
 
-function keyAndValue(line: string): readonly [string, string] {
-  const at = line.indexOf("=");
-  return [line.slice(0, at), line.slice(at + 1).trim()];
-}
-
-/** `properties`: by systemctl's names. `hasAgent`: an agent runs, whatever started it. */
-export function judgeService(properties: ReadonlyMap<string, string>, hasAgent: boolean): Finding {
+/** `hasAgent`: an agent runs, whatever started it. */
+export function judgeService(
+  { isInstalled, isRunning, details }: ServiceStatus,
+  hasAgent: boolean,
+): Finding {
   const check = "service";
-  const [load = "", active = "", file = ""] = ["LoadState", "ActiveState", "UnitFileState"]
-    .map((name) => properties.get(name));
-  if (load !== "loaded") {
+  if (!isInstalled) {
     if (hasAgent) return ok(check, "none is installed; something else runs the agent");
     return warn(check, "none is installed", "install it as root: `pennon service install`");
   }
-  if (active === "active" && file.startsWith("enabled")) return ok(check, `active, ${file}`);
+  const { ActiveState: active, UnitFileState: boot } = details;
+  const seen = [active ?? (isRunning ? "running" : "not running"), boot ?? ""]
+    .filter((word) => word !== "").join(", ");
+  const startsAtBoot = boot === undefined || boot.startsWith("enabled");
+  if (isRunning && startsAtBoot) return ok(check, seen);
   const next = active === "failed"
-    ? "see why: `journalctl -u pennon.service -n 50`"
-    : "start it now and at each boot: `systemctl enable --now pennon.service`";
-  return warn(check, `${active || "unknown"}, ${file || "no unit file state"}`, next);
+    ? "see why: `pennon service logs`"
+    : "start it now and at each boot, as root: `pennon service install`";
+  return warn(check, seen, next);
 }

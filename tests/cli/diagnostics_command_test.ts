@@ -73,7 +73,7 @@ async function hostWithSecrets(): Promise<{ system: FakeSystem; machineId: strin
   const { buffer } = await openBuffer(system, STATE, limits);
   const event = { kind: "log", commandId: null, snapshotOf: null, body: `{"a":"${why}"}` } as const;
   for (const id of buffer.append([event]).ids) buffer.refuse(id, `${SECRET_URLS[0]} ${why}`);
-  files.texts.set("/usr/bin/journalctl", "");
+  files.texts.set("/run/systemd/system/x", "");
   const lines = [...SECRET_TEXTS.filter((text) => !text.includes("\n")), why, `:${two}@proxy.test`];
   system.runCommand = () =>
     Promise.resolve({ code: 0, stdout: lines.join("\n"), stderr: "", truncated: false });
@@ -164,11 +164,28 @@ Deno.test("pennon diagnostics works where the configuration and the state cannot
 
 Deno.test("pennon diagnostics cuts the beginning of a log that is too long", async () => {
   const { system } = await enrolled();
-  system.files.texts.set("/usr/bin/journalctl", "");
+  system.files.texts.set("/run/systemd/system/x", "");
   const stdout = `${"x".repeat(99)}\n`.repeat(30_000) + "the end";
   system.runCommand = () => Promise.resolve({ code: 0, stdout, stderr: "", truncated: false });
   await runCli(system, "diagnostics", "--yes", "--output", ARCHIVE);
   const log = (await entriesOf(system)).find(({ name }) => name.endsWith("log.txt"))?.text ?? "";
   assert(log.length <= 2 * 1_024 ** 2 + 6 && log.length > 2_000_000);
-  assert(log.startsWith("(cut)\nxxx") && log.endsWith("the end"));
+  assert(log.startsWith("(cut)\nxxx") && log.endsWith("the end\n"));
+});
+
+Deno.test("pennon diagnostics as root, on a host whose agent has an account, writes beside its state", async () => {
+  const { system } = await enrolled();
+  system.machine.userId = () => 0;
+  system.files.texts.set("/etc/passwd", "pennon:x:990:990::/var/lib/pennon:/usr/sbin/nologin\n");
+  const state = "/var/lib/pennon";
+  system.files.texts.set(`${state}/state.json`, "{}");
+  for (const path of [state, `${state}/state.json`]) system.files.owners.set(path, 990);
+  const { code, out, err } = await runCli(system, "diagnostics", "--yes");
+  assertEquals(code, 0, err);
+  const [path = ""] = system.files.created.keys();
+  assert(path.startsWith(`${state}/pennon-diagnostics-`), path);
+  assertStringIncludes(out, `Wrote "${state}/`);
+  const entries = await entriesOf(system, path);
+  const doctor = entries.find(({ name }) => name.endsWith("doctor.txt"))?.text ?? "";
+  assertStringIncludes(doctor, `OK    state directory   "${state}"`);
 });

@@ -8,7 +8,8 @@ import {
 } from "../../src/doctor/agent_checks.ts";
 import { LOST_KEYS, NO_SERVER_KEYS } from "../../src/server/key_trust.ts";
 import type { OperatorCause } from "../../src/connection/state.ts";
-import { NOW_MS, STATE, statusOf } from "./status_of.ts";
+import { NOW_MS } from "../fakes/statuses.ts";
+import { STATE, statusOf } from "./status_of.ts";
 
 const BECAUSE = "the server is not reached";
 
@@ -19,7 +20,7 @@ function withAction(cause: OperatorCause): Partial<Status> {
 
 Deno.test("judgeAgent() names the running agent, and warns of none and of one that is not well", () => {
   const { level, seen } = judgeAgent(statusOf());
-  assertEquals([level, seen], ["ok", "runs as process 7, last check-in 60 s ago"]);
+  assertEquals([level, seen], ["ok", "runs as process 42, last check-in 60 s ago"]);
   assertEquals(judgeAgent(statusOf({ holder: null })).level, "warn");
   assertEquals(judgeAgent(statusOf({ identity: null })).level, "skip");
   const sick = judgeAgent(statusOf(withAction("deleted")));

@@ -9,7 +9,8 @@ import {
 } from "../../src/doctor/scanner_checks.ts";
 import { CommandError } from "../../src/system/process.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { NOW_MS, statusOf } from "./status_of.ts";
+import { NOW_MS } from "../fakes/statuses.ts";
+import { statusOf } from "./status_of.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -85,31 +86,35 @@ Deno.test("lookAtScanner() takes root's lists of dnf alone for those that are us
   assertEquals((await lookAtScanner(system, "winget")).programs, []);
 });
 
-function properties(load: string, active: string, file: string) {
-  return new Map([["LoadState", load], ["ActiveState", active], ["UnitFileState", file]]);
-}
-
-Deno.test("judgeService() wants a unit that runs and starts at boot, unless something else runs the agent", () => {
-  const judge = (load: string, active: string, file: string, hasAgent = false) =>
-    judgeService(properties(load, active, file), hasAgent).level;
-  assertEquals(judge("loaded", "active", "enabled"), "ok");
-  assertEquals(judge("loaded", "active", "disabled"), "warn");
-  assertEquals(judge("loaded", "failed", "enabled"), "warn");
-  assertEquals(judge("not-found", "inactive", ""), "warn");
-  assertEquals(judge("not-found", "inactive", "", true), "ok");
+Deno.test("judgeService() wants a service that runs and starts at boot, unless something else runs the agent", () => {
+  const judge = (active: string, boot: string, hasAgent = false) => {
+    const details = { ActiveState: active, UnitFileState: boot };
+    return judgeService({ isInstalled: true, isRunning: active === "active", details }, hasAgent);
+  };
+  assertEquals(judge("active", "enabled"), {
+    ...{ check: "service", level: "ok", seen: "active, enabled", next: null },
+  });
+  assertEquals(judge("active", "disabled").level, "warn");
+  assertEquals(judge("failed", "enabled").next, "see why: `pennon service logs`");
+  const absent = { isInstalled: false, isRunning: false, details: {} };
+  assertEquals([judgeService(absent, false).level, judgeService(absent, true).level], [
+    ...["warn", "ok"],
+  ]);
+  // Windows and macOS have other words.
+  const task = { isInstalled: true, isRunning: true, details: { Status: "Running" } };
+  assertEquals(judgeService(task, true).seen, "running");
 });
 
-Deno.test("examineService() asks systemctl where systemd runs", async () => {
+Deno.test("examineService() asks the service manager, and waits no longer than its limit", async () => {
   const system = new FakeSystem();
-  assertEquals((await examineService(system, false)).seen, "because no systemd runs here");
+  const examine = () => examineService(system, { stateDirectory: "/state", hasAgent: false });
+  assertStringIncludes((await examine()).seen, "systemd does not run here");
   system.files.texts.set("/run/systemd/system/x", "").set("/bin/systemctl", "");
-  system.runCommand = (argv) => {
-    assertEquals(argv[0], "/bin/systemctl");
-    const stdout = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n";
-    return Promise.resolve({ code: 0, stdout, stderr: "", truncated: false });
-  };
-  assertEquals((await examineService(system, false)).seen, "active, enabled");
-  system.runCommand = () =>
-    Promise.reject(new CommandError("Cannot run it", { reason: "timeout" }));
-  assertEquals((await examineService(system, false)).level, "skip");
+  const stdout = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n";
+  system.runCommand = () => Promise.resolve({ code: 0, stdout, stderr: "", truncated: false });
+  assertEquals((await examine()).seen, "active, enabled");
+  system.runCommand = () => new Promise(() => {});
+  const waiting = examine();
+  await system.clock.advance(10_000);
+  assertEquals((await waiting).seen, "because the service manager does not answer");
 });

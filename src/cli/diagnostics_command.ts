@@ -8,6 +8,7 @@ import { collectEntries, collectSecrets, hideIn, readServiceLog } from "../docto
 import { type ArchiveEntry, gzip, makeTar } from "../doctor/tar.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
+import type { Paint } from "./colour.ts";
 import type { Arguments, CliCommand, ExitCode } from "./command.ts";
 import {
   findingsAsJson,
@@ -57,7 +58,7 @@ export const diagnosticsCommand: CliCommand = {
         { name: "status.txt", text: `${statusText(shown, given)}\n` },
         { name: "status.json", text: `${statusAsJson(shown)}\n` },
       ],
-      { name: "doctor.txt", text: `${findingsAsText(findings)}\n` },
+      { name: "doctor.txt", text: `${findingsAsText(findings, PLAIN)}\n` },
       { name: "doctor.json", text: `${findingsAsJson(findings)}\n` },
       ...await collectEntries(system, { configuration, config, stateDirectory, status, log, host }),
     ];
@@ -79,11 +80,13 @@ const ROOT = 0;
 
 const TEXT_WIDTH = 100;
 
+const PLAIN: Paint = (_word, text) => text;
+
 function statusText(status: Status, given: Arguments): string {
   return statusAsText(status, assessHealth(status), {
     width: TEXT_WIDTH,
     isVerbose: true,
-    paint: (_word, text) => text,
+    paint: PLAIN,
     given,
   });
 }

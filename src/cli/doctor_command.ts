@@ -8,6 +8,7 @@ import { leaveRoot } from "../service/account.ts";
 import type { System } from "../system/system.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 import { completeAdvice } from "./advice.ts";
+import { type Paint, painter } from "./colour.ts";
 import { type Arguments, type CliCommand, JSON_OPTION } from "./command.ts";
 
 /** Runs beside an agent, and without a registration. */
@@ -25,8 +26,8 @@ export const doctorCommand: CliCommand = {
   maxArguments: 0,
   async run(system, given) {
     const findings = await findWith(system, given, await readConfiguration(system, given));
-    const text = given.flags.has("json") ? findingsAsJson(findings) : findingsAsText(findings);
-    system.terminal.print(text);
+    if (given.flags.has("json")) system.terminal.print(findingsAsJson(findings));
+    else system.terminal.print(findingsAsText(findings, painter(system)), { colours: true });
     return hasFailed(findings) ? 1 : 0;
   },
 };
@@ -82,12 +83,20 @@ function worstOf(findings: readonly Finding[]): Exclude<FindingLevel, "skip"> {
 
 const CHECK_COLUMNS = 18;
 
+const LEVEL_COLUMNS = 6;
+
+/** What each level has in common with the health of the agent: its colour. */
+const COLOURS = { ok: "ok", warn: "degraded", fail: "failed", skip: null } as const;
+
 /** One line per check, with the next step below it, and the sum at the end. */
-export function findingsAsText(findings: readonly Finding[]): string {
+export function findingsAsText(findings: readonly Finding[], paint: Paint): string {
+  const indent = " ".repeat(LEVEL_COLUMNS + CHECK_COLUMNS);
   const lines = findings.flatMap(({ check, level, seen, next }) => {
-    const what = level === "skip" ? `skipped ${seen}` : seen;
-    const line = `${level.toUpperCase().padEnd(6)}${check.padEnd(CHECK_COLUMNS)}${what}`;
-    return next === null ? [line] : [line, `${" ".repeat(6 + CHECK_COLUMNS)}Next: ${next}`];
+    const word = level.toUpperCase();
+    const what = stripControls(level === "skip" ? `skipped ${seen}` : seen);
+    const line = paint(COLOURS[level], word) + " ".repeat(LEVEL_COLUMNS - word.length) +
+      check.padEnd(CHECK_COLUMNS) + what;
+    return next === null ? [line] : [line, `${indent}Next: ${stripControls(next)}`];
   });
   const count = (wanted: FindingLevel) => findings.filter(({ level }) => level === wanted).length;
   const [failed, warned, skipped] = [count("fail"), count("warn"), count("skip")];
@@ -95,5 +104,5 @@ export function findingsAsText(findings: readonly Finding[]): string {
     ? "All is well"
     : `${failed} failed, ${warned} ${warned === 1 ? "warning" : "warnings"}`;
   const rest = skipped === 0 ? "" : `, ${skipped} skipped`;
-  return [...lines, "", sum + rest].map((line) => stripControls(line)).join("\n");
+  return [...lines, "", sum + rest].join("\n");
 }

@@ -4,6 +4,17 @@ import { fail, ok, skip, warn } from "../../src/doctor/finding.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { enrolled, runCli, STATE } from "./run_cli.ts";
 
+const plain = (_word: unknown, text: string) => text;
+
+Deno.test("pennon doctor colours the level alone, and on a terminal alone", async () => {
+  const system = new FakeSystem();
+  assert(!(await runCli(system, "doctor")).out.includes("\x1b"));
+  system.terminal.stdoutIsTerminal = true;
+  const { out } = await runCli(system, "doctor");
+  assertStringIncludes(out, "\x1b[31mFAIL\x1b[0m  package managers");
+  assertStringIncludes(out, "\x1b[32mOK\x1b[0m    configuration");
+});
+
 Deno.test("findingsAsText() has a line per check, the next step below it, and a sum", () => {
   const findings = [
     ok("dns", "a is b"),
@@ -11,7 +22,7 @@ Deno.test("findingsAsText() has a line per check, the next step below it, and a 
     fail("tls", "no\x1b[2J trust", "name it"),
     skip("health", '"tls" failed'),
   ];
-  assertEquals(findingsAsText(findings).split("\n"), [
+  assertEquals(findingsAsText(findings, plain).split("\n"), [
     "OK    dns               a is b",
     "WARN  clock             2 min ahead",
     "                        Next: set it",
@@ -21,7 +32,7 @@ Deno.test("findingsAsText() has a line per check, the next step below it, and a 
     "",
     "1 failed, 1 warning, 1 skipped",
   ]);
-  assertEquals(findingsAsText([ok("a", "b")]).split("\n").at(-1), "All is well");
+  assertEquals(findingsAsText([ok("a", "b")], plain).split("\n").at(-1), "All is well");
 });
 
 Deno.test("findingsAsJson() names the worst level, and skips count for nothing", () => {

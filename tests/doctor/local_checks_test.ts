@@ -19,7 +19,8 @@ const MIB = 1_024 ** 2;
 Deno.test("judgeConfiguration() fails with the advice of the error, and warns of warnings", async () => {
   const system = new FakeSystem();
   const loaded = await loadConfig(system);
-  assertEquals(judgeConfiguration(loaded).level, "ok");
+  assertEquals(judgeConfiguration(loaded).seen, "valid: no file, defaults only");
+  assertEquals(judgeConfiguration({ ...loaded, file: "/c" }).seen, 'valid: "/c"');
   const warned = judgeConfiguration({ ...loaded, warnings: ["it is open. Next: chmod go-w /c"] });
   assertEquals([warned.level, warned.next], ["warn", "chmod go-w /c"]);
   const error = new ConfigError(['Cannot read /c, line 1: "urll" is no setting']);

@@ -21,6 +21,7 @@ export function readTar(bytes: Uint8Array): ReadEntry[] {
       0,
     );
     if (parseInt(text(148, 8), 8) !== sum) throw new Error("wrong checksum");
+    if (parseInt(text(108, 8), 8) + parseInt(text(116, 8), 8) !== 0) throw new Error("not root's");
     const sizeBytes = parseInt(text(124, 12), 8);
     const content = bytes.subarray(at + 512, at + 512 + sizeBytes);
     entries.push({

@@ -173,9 +173,15 @@ Deno.test("lookAtServer() goes no further than the way does, and sends no token"
   assertEquals((await look()).health?.kind, "ok");
   assertEquals(asked, ["https://server.test:8443/health"]);
   system.network.connection = failure("refused", "connection refused");
+  assertEquals(system.network.shown, [null]);
   const unreached = await look();
   assertEquals([unreached.health, unreached.certificates], [null, null]);
   system.network.addresses = failure("dns", "no such name");
   assertEquals((await look()).connection, null);
-  assertEquals(asked.length, 1);
+  const proxied = { ...config, proxy: { ...config.proxy, https: "http://proxy.test:1" } };
+  system.network.connection = "192.0.2.1";
+  system.network.addresses = ["192.0.2.1"];
+  await lookAtServer(system, proxied, { client, serverUrl });
+  assertEquals(system.network.shown, [null, "http://proxy.test:1"]);
+  assertEquals(asked.length, 2);
 });

@@ -95,6 +95,8 @@ export class FakeNetwork implements Network {
   addresses: readonly string[] | HttpError = ["192.0.2.1"];
   connection: string | HttpError = "192.0.2.1";
   certificates: readonly PeerCertificate[] | HttpError = [];
+  /** The proxy of each time that certificates were read; `null`: none. */
+  readonly shown: (string | null)[] = [];
 
   resolve(): Promise<readonly string[]> {
     return answerOf(this.addresses);
@@ -102,7 +104,10 @@ export class FakeNetwork implements Network {
   connect(): Promise<string> {
     return answerOf(this.connection);
   }
-  readCertificates(): Promise<readonly PeerCertificate[]> {
+  readCertificates(
+    peer: Parameters<Network["readCertificates"]>[0],
+  ): Promise<readonly PeerCertificate[]> {
+    this.shown.push(peer.proxyUrl ?? null);
     return answerOf(this.certificates);
   }
 }

@@ -36,6 +36,7 @@ if (isWorkerThread()) {
   const writable = [
     ...stateDirectories(Deno.args),
     ...socket === undefined ? [] : [socket],
+    ...archives(Deno.args),
     ...name === "service" ? SERVICE_DIRECTORIES[realOs()] : [],
   ];
   Deno.exit(await supervise(import.meta.url, { writable, isAgent }));
@@ -47,11 +48,7 @@ if (isWorkerThread()) {
  * package reads an option differently, the runtime refuses the writes.
  */
 function stateDirectories(words: readonly string[]): string[] {
-  const option = "--state-dir";
-  const given = words.flatMap((word, index) => {
-    if (word.startsWith(`${option}=`)) return [word.slice(option.length + 1)];
-    return word === option ? [words[index + 1] ?? ""] : [];
-  }).filter((directory) => directory !== "");
+  const given = valuesOf("--state-dir", words);
   if (given.length > 0) return given;
   return [
     locations({
@@ -60,4 +57,18 @@ function stateDirectories(words: readonly string[]): string[] {
       machine: { userId: realUserId, homeDirectory: realHomeDirectory },
     }).stateDirectory,
   ];
+}
+
+/** Where `pennon diagnostics` may write its archive: the file after `--output`, or this directory. */
+function archives(words: readonly string[]): string[] {
+  if (!words.includes("diagnostics")) return [];
+  const given = valuesOf("--output", words);
+  return given.length > 0 ? given : ["."];
+}
+
+function valuesOf(option: string, words: readonly string[]): string[] {
+  return words.flatMap((word, index) => {
+    if (word.startsWith(`${option}=`)) return [word.slice(option.length + 1)];
+    return word === option ? [words[index + 1] ?? ""] : [];
+  }).filter((value) => value !== "");
 }

@@ -15,6 +15,9 @@ const ADVISED = [
   "breaker",
   "config",
   "doctor",
+  "diagnostics",
+  "metrics",
+  "service",
   "help",
 ] as const;
 

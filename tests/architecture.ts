@@ -10,6 +10,7 @@ export interface Source {
 const RANKS: Readonly<Record<string, number>> = {
   "main.ts": 6,
   cli: 5,
+  doctor: 4.5,
   agent: 4,
   loop: 3.3,
   delivery: 3.2,

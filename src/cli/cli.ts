@@ -71,6 +71,16 @@ const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./config_command.ts")).configCommand,
   },
   {
+    name: "doctor",
+    summary: "Check everything the agent needs, and say what to do",
+    load: async () => (await import("./doctor_command.ts")).doctorCommand,
+  },
+  {
+    name: "diagnostics",
+    summary: "Write an archive for support, without secrets",
+    load: async () => (await import("./diagnostics_command.ts")).diagnosticsCommand,
+  },
+  {
     name: "service",
     summary: "Start the agent at boot: install, uninstall, status, logs",
     load: async () => (await import("./service_command.ts")).serviceCommand,

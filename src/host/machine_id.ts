@@ -302,6 +302,17 @@ export class MachineIdStore {
     return choice;
   }
 
+  /** As `load()`, but draws and saves nothing: `null` for a host whose id is still to be drawn. */
+  async peek(): Promise<MachineIdChoice | null> {
+    const before = await this.#read(() => {});
+    const { choice, saved } = chooseMachineId(
+      await readMachineId(this.#host),
+      before,
+      this.#host.random,
+    );
+    return saved === before ? choice : null;
+  }
+
   /** Keeps the id that the server has now; `null` after the end of an enrolment. Throws `FileError`. */
   async saveRegistered(registered: string | null): Promise<void> {
     const saved = await this.#read(() => {});

@@ -5,8 +5,11 @@
 
 import { ReasonedError } from "./reasoned_error.ts";
 
-/** `denied`: no rights, or a read-only file system. `full`: no space or quota left. */
-export type FileErrorReason = "denied" | "full" | "too_large" | "failed";
+/**
+ * `denied`: no rights, or a read-only file system. `full`: no space or quota left. `exists`: a file that
+ * was to be new is there.
+ */
+export type FileErrorReason = "denied" | "full" | "too_large" | "exists" | "failed";
 
 /** A file could not be read or written. Absence is no error: reads return `undefined`. */
 export class FileError extends ReasonedError<FileErrorReason> {
@@ -117,6 +120,13 @@ export interface Files {
   readBytes(purpose: string, path: string, options?: ReadOptions): Promise<Uint8Array | undefined>;
   /** Writes to a temporary file and renames it: a reader sees the old text or the new, never a part. */
   writeText(purpose: string, path: string, text: string, options: WriteOptions): Promise<void>;
+  /** Writes a new file, synced; throws a `FileError` of reason `exists` if there is one at `path`. */
+  createBytes(
+    purpose: string,
+    path: string,
+    bytes: Uint8Array,
+    options: { mode: number },
+  ): Promise<void>;
   /**
    * Overwrites the beginning of an existing file in place, and syncs it. Works on a full disk if the file
    * is no shorter. A reader may see a part of the text.

@@ -12,6 +12,7 @@ import { connectServiceManager } from "./real/service_manager.ts";
 import { onStopRequest, watchEventLoop } from "./real/supervisor.ts";
 import { RealTerminal } from "./real/terminal.ts";
 import type { SendHttp } from "./http.ts";
+import type { Network } from "./network.ts";
 import type { System } from "./system.ts";
 
 /** This machine as a `System`. */
@@ -29,6 +30,7 @@ export function realSystem(): System {
     terminal: new RealTerminal(),
     runCommand: runRealCommand,
     sendHttp: lazySendHttp(),
+    network: lazyNetwork(),
     openDatabase: openRealDatabase,
     becomeUser,
     readEnvironment: readRealEnvironment,
@@ -44,6 +46,16 @@ function lazySendHttp(): SendHttp {
   let loaded: Promise<SendHttp> | undefined;
   const load = async () => (await import("./real/http/http.ts")).realSendHttp();
   return async (request) => await (await (loaded ??= load()))(request);
+}
+
+/** Loads `node:tls` and `node:dns` when a command looks at the way to the server: only `doctor` does. */
+function lazyNetwork(): Network {
+  const load = async () => (await import("./real/network.ts")).realNetwork;
+  return {
+    resolve: async (host, timeoutMs) => await (await load()).resolve(host, timeoutMs),
+    connect: async (peer) => await (await load()).connect(peer),
+    readCertificates: async (peer) => await (await load()).readCertificates(peer),
+  };
 }
 
 /** Random numbers drawn in one system call, which costs more than any use of a number. */

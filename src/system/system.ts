@@ -10,6 +10,7 @@ import type { Cryptography } from "./cryptography.ts";
 import type { Database } from "./database.ts";
 import type { Files } from "./files.ts";
 import type { SendHttp } from "./http.ts";
+import type { Network } from "./network.ts";
 import type { RunCommand } from "./process.ts";
 
 /** The operating systems that a server knows, by the server's names. */
@@ -82,6 +83,8 @@ export interface System {
   readonly runCommand: RunCommand;
   /** Sends one request. */
   readonly sendHttp: SendHttp;
+  /** Looks at the way to a server. */
+  readonly network: Network;
   /** Opens (or creates, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
   openDatabase(path: string, options?: { readOnly?: boolean }): Database;
   /** Makes this process one of another user, for good: only root can. Throws an `Error` if not. */
@@ -127,6 +130,11 @@ export interface Terminal {
   columns(): number;
   /** Reads stdin to its end or to `maxBytes`. Throws an `Error` if stdin cannot be read. */
   readInput(maxBytes: number): Promise<string>;
+  /**
+   * Writes a question to stderr and reads one line; `undefined` if stdin is not a terminal, where there
+   * is nobody to answer, or has ended.
+   */
+  ask(question: string): Promise<string | undefined>;
 }
 
 /** The times of one processor since boot. */

@@ -16,6 +16,8 @@ import {
 /** Files as `path -> text`; `fail()` breaks exactly the calls made for one purpose. */
 export class FakeFiles implements Files {
   readonly texts = new Map<string, string>();
+  /** The content of files that `createBytes()` made; `texts` has an empty text for each. */
+  readonly created = new Map<string, Uint8Array>();
   /** Files of the host that are there in every test, and that no test counts. */
   readonly ofHost = new Map<string, string>();
   readonly modes = new Map<string, number>();
@@ -88,6 +90,24 @@ export class FakeFiles implements Files {
   ): Promise<void> {
     this.#check(purpose);
     this.texts.set(path, text);
+    this.modes.set(path, options.mode);
+  }
+
+  // deno-lint-ignore require-await
+  async createBytes(
+    purpose: string,
+    path: string,
+    bytes: Uint8Array,
+    options: { mode: number },
+  ): Promise<void> {
+    this.#check(purpose);
+    if (this.#isThere(path)) {
+      throw new FileError(`Cannot ${purpose}: "${path}": there is a file of this name`, {
+        reason: "exists",
+      });
+    }
+    this.created.set(path, bytes);
+    this.texts.set(path, "");
     this.modes.set(path, options.mode);
   }
 

@@ -15,6 +15,7 @@ import type {
 } from "../../src/system/system.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { promptCryptography } from "./cryptography.ts";
+import type { Network, PeerCertificate } from "../../src/system/network.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeFiles } from "./files.ts";
 
@@ -23,6 +24,8 @@ export class FakeTerminal implements Terminal {
   out = "";
   err = "";
   input = "";
+  /** What the user answers to a question; `undefined`: stdin is no terminal. */
+  answer: string | undefined = undefined;
   stdoutIsTerminal = false;
   width = 80;
 
@@ -41,6 +44,10 @@ export class FakeTerminal implements Terminal {
   }
   readInput(maxBytes: number): Promise<string> {
     return Promise.resolve(this.input.slice(0, maxBytes));
+  }
+  ask(question: string): Promise<string | undefined> {
+    if (this.answer !== undefined) this.err += `${question} `;
+    return Promise.resolve(this.answer);
   }
 }
 
@@ -83,6 +90,32 @@ const idleMachine: Machine = {
   homeDirectory: () => "/home/test",
 };
 
+/** A way to a server on which all is well until a test breaks a step. */
+export class FakeNetwork implements Network {
+  addresses: readonly string[] | HttpError = ["192.0.2.1"];
+  connection: string | HttpError = "192.0.2.1";
+  certificates: readonly PeerCertificate[] | HttpError = [];
+  /** The proxy of each time that certificates were read; `null`: none. */
+  readonly shown: (string | null)[] = [];
+
+  resolve(): Promise<readonly string[]> {
+    return answerOf(this.addresses);
+  }
+  connect(): Promise<string> {
+    return answerOf(this.connection);
+  }
+  readCertificates(
+    peer: Parameters<Network["readCertificates"]>[0],
+  ): Promise<readonly PeerCertificate[]> {
+    this.shown.push(peer.proxyUrl ?? null);
+    return answerOf(this.certificates);
+  }
+}
+
+function answerOf<T>(answer: T | HttpError): Promise<T> {
+  return answer instanceof HttpError ? Promise.reject(answer) : Promise.resolve(answer);
+}
+
 /** A fake `System`; its parts are public so that a test can look into and break them. */
 export class FakeSystem implements System {
   os: Os = "linux";
@@ -95,6 +128,7 @@ export class FakeSystem implements System {
   files: FakeFiles = new FakeFiles();
   terminal: FakeTerminal = new FakeTerminal();
   machine: Machine = { ...idleMachine };
+  network: FakeNetwork = new FakeNetwork();
   environment = new Map<string, string>();
   /** Databases by path: closing one and opening it again finds what was written. */
   databases = new Map<string, Database>();

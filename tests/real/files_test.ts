@@ -330,6 +330,38 @@ Deno.test("overwriteText() writes in place what a full disk would not take anew"
   });
 });
 
+Deno.test("createBytes() makes a file for its user alone, replaces none, and leaves no part of one", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/new`;
+    const bytes = new Uint8Array([0xff, 0x00, 0x80]);
+    await realFiles.createBytes("make it", path, bytes, { mode: 0o600 });
+    assertEquals(await Deno.readFile(path), bytes);
+    if (!isWindows) assertEquals((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
+    const again = () => realFiles.createBytes("make it", path, new Uint8Array(1), { mode: 0o600 });
+    assertStringIncludes(await refused("exists", again), "there is a file of this name");
+    assertEquals(await Deno.readFile(path), bytes);
+    if (isWindows) return;
+    // A link to nothing is a name, too: what is written there would be elsewhere.
+    await Deno.symlink(`${folder}/elsewhere`, `${folder}/link`);
+    await refused(
+      "exists",
+      () => realFiles.createBytes("make it", `${folder}/link`, bytes, { mode: 0o600 }),
+    );
+    assertEquals(namesIn(folder), ["link", "new"]);
+  }));
+
+Deno.test("createBytes() leaves nothing on a full disk", async () => {
+  await withSmallDisk({ sizeKib: 64 }, async (folder, disk) => {
+    await disk.fill();
+    await refused(
+      "full",
+      () =>
+        realFiles.createBytes("make it", `${folder}/new`, new Uint8Array(8_192), { mode: 0o600 }),
+    );
+    assertEquals(namesIn(folder), [".ballast"]);
+  });
+});
+
 Deno.test("inspect() tells one file from another of its name", () =>
   inFolder(async (folder) => {
     const path = `${folder}/file`;

@@ -122,6 +122,17 @@ Deno.test("readInput() reads to the end or to its limit", async () => {
   }
 });
 
+Deno.test("ask() reads one line of a terminal, and nothing where there is none", async () => {
+  if (await lacks("script")) return;
+  const code = `terminal.print("<" + await terminal.ask("Go?") + ">");
+    terminal.print("<" + await terminal.ask("Sure?") + ">");`;
+  const asked = await inShell(`printf 'y \\nno\\n' | script -qec "$*" /dev/null`, code);
+  // The terminal repeats what is typed, at any place.
+  const said = asked.out.replaceAll(/(?<!<)(?:y |no)\r\n/g, "");
+  assertEquals(said, "Go? <y>\r\nSure? <no>\r\n");
+  assertEquals((await inShell('"$@" 2>&1 < /dev/null', code)).out, "<undefined>\n<undefined>\n");
+});
+
 Deno.test("nothing that is printed can steer the terminal, and what is drawn over can", async () => {
   if (await lacks("sh")) return;
   const steering = "a\\u001b[2J\\u009b\\u202e\\u2028\\ud800\\tb\\nc";

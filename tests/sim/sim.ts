@@ -326,6 +326,7 @@ export class Sim {
       turn: () => clock.turn(),
     };
     const { random, withdrawn } = this;
+    const { cryptography, machine, terminal, network } = fake;
     const commands = simCommands({ clock, random, withdrawn }, (name) => this.#moodOf(name));
     return {
       os: "linux",
@@ -333,10 +334,8 @@ export class Sim {
       processId: this.starts,
       clock: world,
       random,
-      cryptography: fake.cryptography,
       files: disk.files(gate),
-      machine: fake.machine,
-      terminal: fake.terminal,
+      ...{ cryptography, machine, terminal, network },
       runCommand: (argv, options) => gate.later(() => commands(argv, options)),
       sendHttp: (request) => gate.later(() => this.#send(request)),
       openDatabase: (path) => disk.open(gate, path),

@@ -44,6 +44,7 @@ export class SimDisk {
         }),
       trace: () => read(() => ({ steps: [], isWhole: true })),
       writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
+      createBytes: (purpose) => write(purpose, () => {}),
       appendText: async (purpose, path, text) => {
         const whole = (this.texts.get(path) ?? "") + text;
         await write(purpose, () => void this.texts.set(path, whole));

@@ -24,6 +24,7 @@ const PROGRAMS = {
     "/usr/bin/dnf5",
     "/usr/bin/dpkg-query",
     "/usr/bin/gzip",
+    // The agent's own lines, for `pennon diagnostics`.
     "/usr/bin/journalctl",
     "/usr/bin/ps",
     "/usr/bin/rpm",

@@ -64,6 +64,11 @@ export const ROWS: readonly Row[] = [
     why: "The program itself, started as a user starts it",
   },
   {
+    sources: ["src/doctor/"],
+    tests: ["tests/cli/doctor_command_test.ts", "tests/cli/diagnostics_command_test.ts"],
+    why: "The two commands run all of it",
+  },
+  {
     sources: ["src/breaker/"],
     tests: ["tests/rules", "tests/connection", "tests/delivery", "tests/commands", "tests/cli"],
     why: "The breaker's model, and the parts that a breaker guards",

@@ -57,6 +57,8 @@ export const realFiles: Files = {
     guard(purpose, path, async () => (await readBytes(path, maxBytes))?.bytes),
   writeText: (purpose, path, text, options) =>
     guard(purpose, path, () => writeText(path, text, options)),
+  createBytes: (purpose, path, bytes, { mode }) =>
+    guard(purpose, path, () => createBytes(path, bytes, mode)),
   overwriteText: (purpose, path, text) => guard(purpose, path, () => overwriteText(path, text)),
   appendText: (purpose, path, text, { mode }) =>
     guard(purpose, path, () => appendText(path, text, mode)),
@@ -136,6 +138,18 @@ async function writeText(path: string, text: string, options: WriteOptions): Pro
   }
   if (durability === "name") await syncParent(path);
   removeLeftovers(path);
+}
+
+/** Leaves no part of a file: one that cannot be written whole is removed. */
+async function createBytes(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  if (await unlessAbsent(Deno.lstat(path)) !== undefined) throw new ExistsError();
+  try {
+    await writeNew(path, bytes, { mode, durability: "content" });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw new ExistsError();
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  }
 }
 
 /** Creates the file with `mode`, before its first byte is written. */
@@ -325,6 +339,12 @@ function isInUse(error: unknown): boolean {
 
 /** A refusal by this module, not by the operating system. */
 class RefusedError extends ReasonedError<FileErrorReason> {}
+
+class ExistsError extends RefusedError {
+  constructor() {
+    super("there is a file of this name", { reason: "exists" });
+  }
+}
 
 async function guard<T>(purpose: string, path: string, work: () => T | Promise<T>): Promise<T> {
   try {

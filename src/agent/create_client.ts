@@ -54,19 +54,30 @@ async function readTls(
   warn: (why: string) => void,
 ): Promise<TlsOptions> {
   const { caFile, certificateFile, keyFile } = config.tls;
-  const read = async (name: string, path: string, use: FileUse) => {
-    const file = await readTrusted(system, { name, path, use });
-    if (file === undefined) throw new Error(`Cannot read ${name}: no file "${path}"`);
-    if (file.errors.length > 0) throw new ConfigError(file.errors);
-    file.warnings.forEach(warn);
-    return file.text;
-  };
+  const read = (name: string, path: string, use: FileUse) =>
+    readConfiguredFile(system, { name, path, use }, warn);
   return {
     ...(caFile && { ca: await read("tls.ca_file", caFile, "configuration") }),
     ...(certificateFile &&
       { certificate: await read("tls.certificate_file", certificateFile, "configuration") }),
     ...(keyFile && { key: await read("tls.key_file", keyFile, "key") }),
   };
+}
+
+/**
+ * The text of a file that the setting `name` names. Throws `FileError`, `ConfigError` if other users can
+ * change it or read a key, and `Error` if there is none.
+ */
+export async function readConfiguredFile(
+  system: System,
+  { name, path, use }: { name: string; path: string; use: FileUse },
+  warn: (why: string) => void,
+): Promise<string> {
+  const file = await readTrusted(system, { name, path, use });
+  if (file === undefined) throw new Error(`Cannot read ${name}: no file "${path}"`);
+  if (file.errors.length > 0) throw new ConfigError(file.errors);
+  file.warnings.forEach(warn);
+  return file.text;
 }
 
 /**

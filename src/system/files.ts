@@ -68,6 +68,11 @@ export interface WriteOptions {
   readonly mode: number;
   /** What a power cut may leave. @default "name" */
   readonly durability?: Durability;
+  /**
+   * The temporary file, where the process may create no other; one that is there is replaced. Only one
+   * process at a time may write such a file. @default a new name for each write
+   */
+  readonly temporaryPath?: string;
 }
 
 /** A text, and the attributes of the very file from which it was read. */

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import {
+  type Durability,
   FileError,
   type FileErrorReason,
   type FileFacts,
@@ -109,10 +110,11 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** Draws a new temporary name for each write, so that two writers never share one. */
+/** Draws a new temporary name for each write unless one is given: two writers never share one. */
 async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
-  const { durability = "name" } = options;
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  const { durability = "name", temporaryPath } = options;
+  const temporary = temporaryPath ?? `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  if (temporaryPath !== undefined) await unlessAbsent(Deno.remove(temporary));
   try {
     await writeNew(temporary, new TextEncoder().encode(text), { ...options, durability });
     await retryWhileInUse(() => Deno.renameSync(temporary, path));
@@ -121,14 +123,14 @@ async function writeText(path: string, text: string, options: WriteOptions): Pro
     throw error;
   }
   if (durability === "name") await syncParent(path);
-  removeLeftovers(path);
+  if (temporaryPath === undefined) removeLeftovers(path);
 }
 
 /** Creates the file with `mode`, before its first byte is written. */
 async function writeNew(
   path: string,
   bytes: Uint8Array,
-  { mode, durability }: Required<WriteOptions>,
+  { mode, durability }: WriteOptions & { readonly durability: Durability },
 ): Promise<void> {
   const file = Deno.openSync(path, { write: true, createNew: true, mode });
   try {

@@ -1,16 +1,18 @@
 /**
  * The path of the file of metrics, `metrics.textfile`. The main thread has to know it before the
  * configuration is loaded: it starts the worker with the permission to write this file. So this module
- * imports nothing, and reads that one setting from TOML by lines. Where the real parser reads another
+ * imports no package, and reads that one setting from TOML by lines. Where the real parser reads another
  * path, the runtime refuses the writes, and the agent goes on without the file.
  */
+
+import { hasControls } from "../strip_controls.ts";
 
 /** Longest path, in characters. */
 const LONGEST_PATH = 4_096;
 
 /** Whether a path can be that file: absolute, without `..`, printable, and ending in `.prom`. */
 export function isTextfilePath(path: string): boolean {
-  if (path.length > LONGEST_PATH || /[\u0000-\u001f\u007f]/.test(path)) return false;
+  if (path.length > LONGEST_PATH || hasControls(path)) return false;
   return /^(?:\/|[A-Za-z]:[\\/])(?:.*[\\/])?[^\\/]+\.prom$/.test(path) &&
     !path.split(/[\\/]/).includes("..");
 }

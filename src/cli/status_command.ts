@@ -1,30 +1,21 @@
 /** `pennon status`: the state of the agent, of its buffer and of its scanners, read from disk. */
 
-import { DISK_STATUS_FILE, type SavedDiskStatus, tryWrite } from "../agent/disk_status.ts";
-import { findLockHolder, type LockHolder } from "../agent/instance_lock.ts";
-import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
-import { type CommandCounts, countCommands, REMEMBERED } from "../buffer/journal.ts";
-import { BufferError } from "../buffer/schema.ts";
-import { openBufferReadOnly } from "../buffer/store.ts";
+import type { SavedDiskStatus } from "../agent/disk_status.ts";
+import { type AgentHealth, assessHealth, nextAttemptAtMs } from "../agent/health.ts";
+import type { LockHolder } from "../agent/instance_lock.ts";
+import { type DiskStatus, readStatus, type Status } from "../agent/status.ts";
+import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
+import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
-import { loadIdentity } from "../identity.ts";
-import { type LastScans, readLastScans } from "../scanners/last_scans.ts";
-import { loadServerKeys, type ServerKeys, type UnsignedCommands } from "../server/key_trust.ts";
-import { readTokenLife } from "../server/protocol.ts";
-import { DatabaseError } from "../system/database.ts";
-import { FileError } from "../system/files.ts";
+import type { StoredState } from "../loop/state.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import { type CliCommand, type ExitCode, JSON_OPTION, REGISTER_HINT } from "./command.ts";
 import { type CommandSettings, openSettings } from "./command_setup.ts";
-import type { SavedBreaker } from "../breaker/saved.ts";
-import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
-import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
-import type { StoredState } from "../loop/state.ts";
-import { safeJson, stripControls } from "../strip_controls.ts";
 import { describeSigning, signingAsJson } from "./signing_status.ts";
 import { describeDuration, describeSize, isoInstant } from "./terminal_text.ts";
 
-/** Takes no lock, and writes nothing but a test file in the state directory. */
+/** Reads only: it writes nothing, and takes no lock that can refuse an agent's start. */
 export const statusCommand: CliCommand = {
   usage: "[--json] [--watch]",
   details: [
@@ -79,101 +70,14 @@ async function watch(
   }
 }
 
-async function readStatus(system: System, settings: CommandSettings): Promise<Status> {
-  const { stateDirectory, config } = settings;
-  const identity = await loadIdentity(system, stateDirectory);
-  const { bufferError, ...counts } = await readBuffer(system, settings);
-  return {
-    nowMs: system.clock.nowMs(),
-    identity: identity === undefined ? null : {
-      agentId: identity.agentId,
-      serverUrl: identity.serverUrl,
-      tokenEndsAtMs: readTokenLife(identity.accessToken)?.endMs ?? null,
-      intervalMs: identity.intervalMs ?? config.polling.intervalMs,
-    },
-    holder: await findLockHolder(system, stateDirectory) ?? null,
-    state: await STATE_FILE.read(system.files, stateDirectory) ?? null,
-    signing: {
-      keys: await loadServerKeys(system.files, stateDirectory),
-      unsigned: config.commands.unsigned,
-    },
-    ...counts,
-    limits: config.buffer,
-    disk: {
-      refusal: await tryWrite(system, stateDirectory),
-      note: await DISK_STATUS_FILE.read(system.files, stateDirectory) ?? null,
-      bufferError,
-    },
-    scannerBreakers: await readSavedBreakers(system, stateDirectory),
-    scans: await readLastScans(system.files, stateDirectory),
-  };
-}
-
-/** Reads the buffer's counts. An unreadable buffer is a part of the status, not an error. */
-async function readBuffer(
-  system: System,
-  { stateDirectory, config }: CommandSettings,
-): Promise<
-  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "bufferError">
-> {
-  try {
-    const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
-    try {
-      return {
-        buffer: opened?.buffer.counts() ?? null,
-        commands: opened && countCommands(opened.database),
-        bufferError: null,
-      };
-    } finally {
-      opened?.close();
-    }
-  } catch (error) {
-    const isDisk = error instanceof DatabaseError || error instanceof FileError ||
-      error instanceof BufferError;
-    if (!isDisk) throw error;
-    return { buffer: null, commands: null, bufferError: error.message };
-  }
-}
-
-/** Everything that `pennon status` shows. */
-export interface Status {
-  /** Now, in ms since the Unix epoch. */
-  readonly nowMs: number;
-  /** `null`: this host is not registered. */
-  readonly identity:
-    | {
-      readonly agentId: string;
-      readonly serverUrl: string;
-      readonly tokenEndsAtMs: number | null;
-      readonly intervalMs: number;
-    }
-    | null;
-  /** The running agent; `null` if none runs. */
-  readonly holder: LockHolder | null;
-  /** The agent's saved state; `null` before its first run. */
-  readonly state: StoredState | null;
-  /** The keys of the server, and which commands run without a signature before it has shown one. */
-  readonly signing: { readonly keys: ServerKeys; readonly unsigned: UnsignedCommands };
-  /** `null`: there is no buffer, or it cannot be read. */
-  readonly buffer: BufferCounts | null;
-  /** Server commands by progress; `null` as `buffer`. */
-  readonly commands: CommandCounts | null;
-  /** The configured limits of the buffer. */
-  readonly limits: BufferLimits;
-  /** Whether the state directory accepts writes. */
-  readonly disk: DiskStatus;
-  /** By scanner. */
-  readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
-  /** The last scan of each scanner. */
-  readonly scans: LastScans;
-}
-
 /** The schema `pennon.status/1`, which only ever gains fields. */
 export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
   const { identity, holder, state, signing, buffer, limits } = status;
+  const health = assessHealth(status);
   return safeJson(
     {
       schema: "pennon.status/1",
+      ...healthAsJson(health),
       registered: identity !== null,
       agent_id: identity?.agentId ?? null,
       server_url: identity?.serverUrl ?? null,
@@ -186,7 +90,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
           ? null
           : state.connection.breaker.reason,
         failures: state.connection.paths.check_in.failures,
-        next_attempt_at: isoInstant(nextAttemptAtMs(state)),
+        next_attempt_at: isoInstant(nextAttemptAtMs(status)),
         outage_since: isoInstant(state.connection.outage?.sinceMs ?? null),
         outage_attempts: state.connection.outage?.failedCalls ?? 0,
         operator_action_required: state.connection.operatorAction?.why ?? null,
@@ -214,7 +118,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
         max_attempts: limits.maxAttempts,
       },
       commands: status.commands && { ...status.commands, max_remembered: REMEMBERED },
-      disk: diskAsJson(status.disk, holder),
+      disk: diskAsJson(status.disk),
       scanners: status.scans,
       scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
         name,
@@ -228,6 +132,28 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
   );
 }
 
+/** The fields `health`, `server` and `next_attempt_at`. */
+function healthAsJson({ level, reasons, server, nextAttemptAtMs }: AgentHealth) {
+  return {
+    health: {
+      level,
+      reasons: reasons.map(({ code, level, words, sinceMs, next }) => ({
+        code,
+        level,
+        words,
+        since: isoInstant(sinceMs),
+        next_step: next,
+      })),
+    },
+    server: {
+      state: server.state,
+      since: isoInstant("sinceMs" in server ? server.sinceMs : null),
+      why: "why" in server ? server.why : null,
+    },
+    next_attempt_at: isoInstant(nextAttemptAtMs),
+  };
+}
+
 /** Lines of at most 80 columns, for people. */
 export function statusAsText(status: Status): string {
   const { signing } = status;
@@ -236,7 +162,7 @@ export function statusAsText(status: Status): string {
     ...describeConnection(status),
     ...(status.identity ? describeSigning(signing.keys, signing.unsigned, status.nowMs) : []),
     ...describeBuffer(status),
-    ...describeDisk(status.disk, status.holder),
+    ...describeDisk(status.disk, status.holder !== null),
     ...describeScans(status),
   ].map(([title, text]) => `${title.padEnd(12)}${stripControls(text)}`).join("\n");
 }
@@ -264,7 +190,8 @@ function describeRunning(holder: LockHolder | null, nowMs: number): string {
   return `running for ${describeDuration(nowMs - sinceMs)} (process ${process})`;
 }
 
-function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
+function describeConnection(status: Status): StatusLine[] {
+  const { state, identity, nowMs } = status;
   if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
   const { breaker, outage, operatorAction } = state.connection;
   const lines: StatusLine[] = [];
@@ -287,7 +214,7 @@ function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
   const last = state.lastCheckInAtMs === null
     ? "none yet"
     : `${describeDuration(nowMs - state.lastCheckInAtMs)} ago`;
-  const nextAtMs = nextAttemptAtMs(state);
+  const nextAtMs = nextAttemptAtMs(status);
   const next = nextAtMs === null || nextAtMs <= nowMs
     ? "due now"
     : `next in ${describeDuration(nextAtMs - nowMs)}`;
@@ -376,45 +303,15 @@ function operatorActionAsJson({ connection }: StoredState): Record<string, unkno
   return { cause, since: isoInstant(sinceMs), what, because, next_step: remedy };
 }
 
-/** The instant of the next check-in: the latest that the interval, the backoff or the breaker sets. */
-function nextAttemptAtMs(state: StoredState): number | null {
-  const { breaker, paths, doubt, operatorAction } = state.connection;
-  const instants = [state.nextCheckInAtMs, paths.check_in.notBeforeMs];
-  if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
-  if (operatorAction !== null) instants.push(operatorAction.notBeforeMs);
-  if (breaker.state === "open") instants.push(breaker.untilMs);
-  const known = instants.filter((instant) => instant !== null);
-  return known.length === 0 ? null : Math.max(...known);
-}
-
 function isRapid(state: StoredState, nowMs: number): boolean {
   return state.rapidUntilMs !== null && state.rapidUntilMs > nowMs;
 }
 
-/** Whether the state directory accepts writes, and what is in memory alone. */
-export interface DiskStatus {
-  /**
-   * The result of a test write just now: `null` if it worked, else the reason why not. `undefined`:
-   * there is no state directory.
-   */
-  readonly refusal: string | null | undefined;
-  /** The last note of an agent; it is valid while that agent runs. */
-  readonly note: SavedDiskStatus | null;
-  /** Why the buffer could not be read; `null`: it could, or there is none. */
-  readonly bufferError: string | null;
-}
-
-/** The figures of the running agent; `null` if none runs or it has written no note. */
-function currentNote({ note }: DiskStatus, holder: LockHolder | null): SavedDiskStatus | null {
-  return note !== null && note.process_id === holder?.process_id ? note : null;
-}
-
 /** The field `disk` of `pennon.status/1`. */
-export function diskAsJson(disk: DiskStatus, holder: LockHolder | null): Record<string, unknown> {
-  const note = currentNote(disk, holder);
+export function diskAsJson({ note, bufferError }: DiskStatus): Record<string, unknown> {
   return {
-    takes_writes: disk.refusal === undefined ? null : disk.refusal === null,
-    why: disk.refusal ?? note?.why ?? disk.bufferError,
+    takes_writes: note && note.disk === "ok",
+    why: note?.why ?? bufferError,
     agent_says: note?.disk ?? null,
     events_in_memory: note?.events ?? null,
     max_events_in_memory: OVERFLOW_MAX_EVENTS,
@@ -426,15 +323,13 @@ export function diskAsJson(disk: DiskStatus, holder: LockHolder | null): Record<
   };
 }
 
-/** One line if the disk accepts writes; else one line per fact. */
-export function describeDisk(disk: DiskStatus, holder: LockHolder | null): StatusLine[] {
-  const note = currentNote(disk, holder);
+/** One line if the disk accepts writes; else one line per fact. Without an agent nothing is known. */
+export function describeDisk({ note, bufferError }: DiskStatus, isRunning: boolean): StatusLine[] {
   const lines: StatusLine[] = [];
-  if (disk.refusal === null) lines.push(["Disk", "accepts writes"]);
-  if (disk.refusal) lines.push(["DISK", `accepts no writes: ${disk.refusal}`]);
-  if (note?.why && note.why !== disk.refusal) lines.push(["", `agent: ${note.disk}: ${note.why}`]);
-  if (disk.bufferError !== null) lines.push(["", `buffer unreadable: ${disk.bufferError}`]);
-  if (holder !== null) lines.push(["In memory", describeMemory(note)]);
+  if (note?.disk === "ok") lines.push(["Disk", "accepts writes"]);
+  else if (note !== null) lines.push(["DISK", `accepts no writes: ${note.why ?? note.disk}`]);
+  if (bufferError !== null) lines.push(["", `buffer unreadable: ${bufferError}`]);
+  if (isRunning) lines.push(["In memory", describeMemory(note)]);
   return lines;
 }
 

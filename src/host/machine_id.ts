@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { JsonFile } from "../json_file.ts";
+import type { Files } from "../system/files.ts";
 import type { Random, System } from "../system/system.ts";
 import { windowsDirectory } from "../windows_directory.ts";
 
@@ -270,6 +271,14 @@ const FILE = new JsonFile<SavedMachineId>({
 });
 
 const NOTHING_SAVED: SavedMachineId = { own: null, registered: null };
+
+/**
+ * Whether the state directory has an id that Pennon drew, as it does for a host without one of its own.
+ * Throws `FileError`.
+ */
+export async function hasDrawnId(files: Files, stateDirectory: string): Promise<boolean> {
+  return (await FILE.read(files, stateDirectory))?.own != null;
+}
 
 /** The machine id as the state directory has it. Only the process with the instance lock writes it. */
 export class MachineIdStore {

@@ -114,6 +114,7 @@ export class Loop {
   async run(signals: ShutdownSignals): Promise<void> {
     const { shutdownSignal } = signals;
     shutdownSignal.addEventListener("abort", () => this.#wake.abort(WOKEN));
+    this.#state = { ...this.#state, isOnce: false };
     this.#deps.runner.resume(shutdownSignal);
     this.#spreadStart();
     try {
@@ -130,6 +131,7 @@ export class Loop {
   /** One cycle: checks in, runs the commands, sends. Returns whether the check-in succeeded. */
   async runOnce(signals: ShutdownSignals): Promise<boolean> {
     checkDisk(this.#deps);
+    this.#state = { ...this.#state, isOnce: true };
     this.#deps.runner.resume(signals.shutdownSignal);
     try {
       const reached = await this.#checkIn(signals);

@@ -36,6 +36,8 @@ const lastScan = v.object({
   security: v.number(),
   duration_ms: v.number(),
   error: v.nullable(v.string()),
+  /** The first of its warnings, if the result is `degraded`. */
+  warning: v.optional(v.nullable(v.string())),
   reboot: v.optional(v.nullable(v.object({ required: v.boolean(), reason: v.string() }))),
   /** When a scan last had a list, which `counts` counts. */
   listed_at_ms: v.optional(v.nullable(v.number())),
@@ -70,9 +72,16 @@ const MAX_SOURCES = 50;
 /** Longest name of a source that is saved, in characters. */
 const MAX_NAME_LENGTH = 200;
 
-/** Reads the last scans; none if the file is missing or unreadable. Throws `FileError`. */
-export async function readLastScans(files: Files, stateDirectory: string): Promise<LastScans> {
-  return (await FILE.read(files, stateDirectory))?.scanners ?? {};
+/**
+ * Reads the last scans; none if the file is missing, or unreadable, after `onUnreadable` was called with
+ * the reason. Throws `FileError`.
+ */
+export async function readLastScans(
+  files: Files,
+  stateDirectory: string,
+  onUnreadable: (why: string) => void = () => {},
+): Promise<LastScans> {
+  return (await FILE.read(files, stateDirectory, onUnreadable))?.scanners ?? {};
 }
 
 /**
@@ -125,6 +134,9 @@ export async function saveLastScans(
       security: updates.filter((update) => update.security === true).length,
       duration_ms: report.durationMs,
       error: report.error?.message.slice(0, MAX_ERROR_LENGTH) ?? null,
+      warning: report.result === "degraded"
+        ? report.warnings[0]?.slice(0, MAX_ERROR_LENGTH) ?? null
+        : null,
       reboot: reboot && {
         required: reboot.isRequired,
         reason: reboot.reason.slice(0, MAX_ERROR_LENGTH),

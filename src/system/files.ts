@@ -137,6 +137,14 @@ export interface Files {
   trace(purpose: string, path: string): Promise<PathTrace>;
   /** Names in a directory, in no order; empty if there is no such directory. */
   list(purpose: string, path: string): Promise<string[]>;
-  /** Acquires the lock at `path`; returns `undefined` at once if another process has it. */
+  /**
+   * Acquires the lock at `path`; returns `undefined` at once if another process has it, or is in
+   * `isLocked` at this instant.
+   */
   lock(purpose: string, path: string): Promise<FileLock | undefined>;
+  /**
+   * Whether a process has the lock at `path`. Reads: it creates and changes nothing, also where there is
+   * no such file, and works on a read-only file system.
+   */
+  isLocked(purpose: string, path: string): Promise<boolean>;
 }

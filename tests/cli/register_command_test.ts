@@ -1,3 +1,4 @@
+import { whileTimePasses } from "../fakes/clock.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { loadIdentity } from "../../src/identity.ts";
@@ -69,7 +70,7 @@ Deno.test("register and unregister refuse to change a running agent", async () =
   for (
     const words of [["register", "--replace", "--server", URL, "--token", "t"], ["unregister"]]
   ) {
-    const { code, err } = await runCli(system, ...words);
+    const { code, err } = await whileTimePasses(system.clock, () => runCli(system, ...words));
     assertEquals(code, 1);
     assertStringIncludes(err, `Cannot ${words[0]}: process 4242 already runs an agent`);
   }

@@ -42,7 +42,7 @@ Deno.test("describeSigning() names the pinned key, its source, its age and the o
 Deno.test("describeSigning() and signingAsJson() say that all commands are refused, and what to do", () => {
   const changed = { ...PINNED, refusedKeyIds: [B.keyId] };
   const advice = "Next: if its new key is right, name it in server.public_key and restart the " +
-    "agent, or register again (pennon register --replace)";
+    "agent, or register again: `pennon register --replace`";
   assertEquals(
     lines({ trust: changed })[0],
     [

@@ -2,11 +2,10 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   describeDisk,
   diskAsJson,
-  type DiskStatus,
-  type Status,
   statusAsJson,
   statusAsText,
 } from "../../src/cli/status_command.ts";
+import type { DiskStatus, Status } from "../../src/agent/status.ts";
 import { signingAsJson } from "../../src/cli/signing_status.ts";
 import type { SavedBreaker } from "../../src/breaker/saved.ts";
 import { NO_SERVER_KEYS } from "../../src/server/key_trust.ts";
@@ -28,6 +27,7 @@ function status(change: Partial<Status> = {}): Status {
   return {
     nowMs: NOW_MS,
     identity: null,
+    identityError: null,
     holder: null,
     state: null,
     signing: { keys: NO_SERVER_KEYS, unsigned: "read_only" },
@@ -43,10 +43,13 @@ function status(change: Partial<Status> = {}): Status {
       purged: 0,
     },
     commands: ALL_TOLD,
-    disk: { refusal: null, note: null, bufferError: null },
+    disk: { note: null, bufferError: null },
     limits: { maxEvents: 100, maxBytes: 1_000, maxAttempts: 10 },
     scannerBreakers: {},
     scans: {},
+    scanners: { enabled: ["apt"], available: ["apt"] },
+    damaged: [],
+    hasDrawnMachineId: false,
     ...change,
   };
 }
@@ -120,6 +123,7 @@ const SAVED: StoredState = {
   afterCrashAtMs: null,
   lastCheckInAtMs: NOW_MS - 3 * HOUR_MS,
   lastSystemInfoAtMs: null,
+  isOnce: false,
 };
 
 function saved(
@@ -135,6 +139,8 @@ const IDENTITY = {
   tokenEndsAtMs: NOW_MS + 2 * HOUR_MS,
   intervalMs: 300_000,
 };
+
+const HOLDER = { process_id: 42, since_ms: NOW_MS - 5 * HOUR_MS };
 
 /** An agent in the middle of an outage, with something to say in every part. */
 const TROUBLED = status({
@@ -211,7 +217,6 @@ Deno.test("statusAsText() of an agent in an outage prints its waits and their en
     "Commands    3 unfinished, 10 of 10000 remembered",
     "            1 received, 2 started, 3 finished and not reported",
     "Evicted     3 updates, 1 log; the buffer was full, first 2 h ago",
-    "Disk        accepts writes",
     "In memory   unknown",
     "Scans       apt 2 min ago: failed: no network",
     "            dnf 3 min ago: degraded, 7 updates, 2 security",
@@ -221,8 +226,23 @@ Deno.test("statusAsText() of an agent in an outage prints its waits and their en
 });
 
 Deno.test("statusAsJson() has every field of the contract", () => {
-  const { disk, scanners, ...rest } = JSON.parse(statusAsJson(TROUBLED));
-  assertEquals(disk.takes_writes, true);
+  const { disk, scanners, health, server, next_attempt_at, ...rest } = JSON.parse(
+    statusAsJson(TROUBLED),
+  );
+  assertEquals(health.reasons[0], {
+    code: "outage",
+    level: "degraded",
+    words: "the server fails: HTTP 502",
+    since: "2026-11-23T22:00:00.000Z",
+    next_step: "see the server's own log; nothing is lost meanwhile",
+  });
+  assertEquals(server, {
+    state: "failing",
+    since: "2026-11-23T22:00:00.000Z",
+    why: "HTTP 502",
+  });
+  assertEquals(next_attempt_at, "2026-11-24T00:04:00.000Z");
+  assertEquals(disk.takes_writes, null);
   assertEquals(scanners.dnf.updates, 7);
   assertEquals(rest, {
     schema: "pennon.status/1",
@@ -294,7 +314,7 @@ Deno.test("statusAsJson() of a new host has nulls", () => {
 
 /** The line of the text that begins with a title. */
 function line(title: string, change: Partial<Status>): string | undefined {
-  return statusAsText(status({ identity: IDENTITY, ...change })).split("\n")
+  return statusAsText(status({ identity: IDENTITY, holder: HOLDER, ...change })).split("\n")
     .find((one) => one.startsWith(title))?.slice(12);
 }
 
@@ -304,7 +324,7 @@ Deno.test("statusAsText() prints whether the agent runs, and since when if that 
   assertEquals(agent({ process_id: 42, since_ms: null }), "running");
   const forAMinute = { process_id: 42, since_ms: NOW_MS - 60_000 };
   assertEquals(agent(forAMinute), "running for 60 s (process 42)");
-  assertEquals(line("Agent", { identity: null }), "not running, not registered");
+  assertEquals(line("Agent", { identity: null, holder: null }), "not running, not registered");
   assertEquals(line("Id", { identity: null }), undefined);
 });
 
@@ -409,7 +429,7 @@ Deno.test("status calls polling rapid until the instant when it ends, and not at
 
 Deno.test("statusAsText() calls an absent buffer empty, and prints no line for an unreadable one", () => {
   assertEquals(line("Buffer", { buffer: null }), "empty");
-  const disk = { refusal: null, note: null, bufferError: "damaged" };
+  const disk = { note: null, bufferError: "damaged" };
   assertEquals(line("Buffer", { buffer: null, disk }), undefined);
   assertEquals(line("Buffer", {}), "0 of 100 events waiting (0 B of 1000 B)");
   assertEquals(line("Commands", { commands: null }), undefined);
@@ -422,7 +442,6 @@ Deno.test("statusAsJson() is indented, or one line on request", () => {
   assertEquals(statusAsJson(shown, { isOneLine: true }), JSON.stringify(value));
 });
 
-const holder = { process_id: 7, since_ms: 0 };
 const note = {
   schema: "pennon.disk/1",
   process_id: 7,
@@ -433,57 +452,38 @@ const note = {
   size_bytes: 4_096,
   acknowledgements: 3,
 } as const;
-const well: DiskStatus = { refusal: null, note: null, bufferError: null };
+const well: DiskStatus = { note: null, bufferError: null };
+const ok = { ...note, disk: "ok", why: null };
 
-Deno.test("describeDisk() has one line if the disk accepts writes and no agent runs", () => {
-  assertEquals(describeDisk(well, null), [["Disk", "accepts writes"]]);
-  assertEquals(describeDisk({ ...well, refusal: undefined }, null), []);
+Deno.test("describeDisk() says what the running agent says, and nothing without one", () => {
+  assertEquals(describeDisk({ ...well, note: ok }, true)[0], ["Disk", "accepts writes"]);
+  assertEquals(describeDisk(well, false), []);
+  const [first, ...more] = describeDisk({ ...well, note }, true);
+  assertEquals(first, ["DISK", `accepts no writes: ${note.why}`]);
+  assertEquals(more.map(([title]) => title), ["In memory"]);
+  const silent = { ...well, note: { ...note, why: null } };
+  assertEquals(describeDisk(silent, true)[0], ["DISK", "accepts no writes: full"]);
 });
 
-Deno.test("describeDisk() prints what is in memory only from a note of the running agent", () => {
-  const memory = (disk: Partial<DiskStatus>) => describeDisk({ ...well, ...disk }, holder).at(-1);
+Deno.test("describeDisk() prints what is in memory of the running agent", () => {
+  const memory = (disk: Partial<DiskStatus>) => describeDisk({ ...well, ...disk }, true).at(-1);
   assertEquals(memory({ note }), [
     "In memory",
     "12 of 1000 events (4 KiB of 4 MiB), 3 of 1000 acknowledgements",
   ]);
   assertEquals(memory({}), ["In memory", "unknown"]);
-  assertEquals(memory({ note: { ...note, process_id: 8 } }), ["In memory", "unknown"]);
 });
 
-Deno.test("describeDisk() prints why nothing is written or read", () => {
-  const refusal = 'Cannot try the state folder: "/state": No space left on device';
+Deno.test("describeDisk() prints why the buffer could not be read", () => {
   const bufferError = "Cannot open database: unable to open database file";
-  const lines = describeDisk(
-    { refusal, note, bufferError },
-    holder,
-  );
-  assertEquals(lines.slice(0, -1), [
-    ["DISK", `accepts no writes: ${refusal}`],
-    ["", `agent: full: ${note.why}`],
+  assertEquals(describeDisk({ note: null, bufferError }, false), [
     ["", `buffer unreadable: ${bufferError}`],
   ]);
 });
 
-Deno.test("describeDisk() repeats no reason, and ignores the note of an agent that has ended", () => {
-  const same = { ...well, refusal: note.why, note };
-  assertEquals(describeDisk(same, holder).map(([title]) => title), ["DISK", "In memory"]);
-  assertEquals(describeDisk({ ...well, note }, null), [["Disk", "accepts writes"]]);
-  const silent = { ...well, note: { ...note, why: null } };
-  assertEquals(describeDisk(silent, holder).map(([title]) => title), ["Disk", "In memory"]);
-});
-
-Deno.test("diskAsJson() takes the reason from the test write, then from the agent, then from the buffer", () => {
-  const why = (disk: Partial<DiskStatus>, of: typeof holder | null = holder) =>
-    diskAsJson({ ...well, ...disk }, of).why;
-  assertEquals(why({ refusal: "tried", note, bufferError: "read" }), "tried");
-  assertEquals(why({ note, bufferError: "read" }), note.why);
-  assertEquals(why({ note, bufferError: "read" }, null), "read");
-  assertEquals(diskAsJson({ ...well, refusal: "tried" }, holder).takes_writes, false);
-});
-
 Deno.test("diskAsJson() has every limit with its counter, and null for unknown values", () => {
-  assertEquals(diskAsJson({ ...well, note }, holder), {
-    takes_writes: true,
+  assertEquals(diskAsJson({ ...well, note }), {
+    takes_writes: false,
     why: note.why,
     agent_says: "full",
     events_in_memory: 12,
@@ -494,6 +494,7 @@ Deno.test("diskAsJson() has every limit with its counter, and null for unknown v
     max_acknowledgements_owed: 1_000,
     left_alone: null,
   });
-  const gone = diskAsJson({ ...well, refusal: undefined, note }, null);
-  assertEquals([gone.takes_writes, gone.events_in_memory, gone.why], [null, null, null]);
+  assertEquals(diskAsJson({ note: ok, bufferError: null }).takes_writes, true);
+  const unknown = diskAsJson({ note: null, bufferError: "read" });
+  assertEquals([unknown.takes_writes, unknown.events_in_memory, unknown.why], [null, null, "read"]);
 });

@@ -189,4 +189,10 @@ export class FakeFiles implements Files {
     if (!this.texts.has(path)) this.texts.set(path, "");
     return lock;
   }
+
+  // deno-lint-ignore require-await
+  async isLocked(purpose: string, path: string): Promise<boolean> {
+    this.#check(purpose);
+    return this.locked.has(path);
+  }
 }

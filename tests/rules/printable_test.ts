@@ -193,6 +193,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
     const status = {
       nowMs: 0,
       identity: { agentId: text, serverUrl: text, tokenEndsAtMs: null, intervalMs: 1 },
+      identityError: text,
       holder: null,
       state: null,
       buffer: null,
@@ -204,7 +205,10 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
         },
         unsigned: "read_only" as const,
       },
-      disk: { refusal: text, note: null, bufferError: text },
+      disk: { note: null, bufferError: text },
+      scanners: { enabled: [text], available: [text] },
+      damaged: [{ file: text, why: text }],
+      hasDrawnMachineId: true,
       limits: { maxEvents: 1, maxBytes: 1, maxAttempts: 1 },
       scannerBreakers: {},
       scans: {

@@ -59,6 +59,7 @@ export class SimDisk {
           return [...new Set(inside.map((name) => name.slice(path.length + 1).split("/")[0]!))];
         }),
       lock: () => read((): FileLock => ({ release: () => {} })),
+      isLocked: () => read(() => false),
     };
   }
 

@@ -40,6 +40,7 @@ const VARIABLES = [
   "NO_COLOR",
   "NO_PROXY",
   "PENNON_*",
+  "TERM",
   "XDG_CONFIG_HOME",
   "XDG_STATE_HOME",
   "http_proxy",

@@ -17,7 +17,7 @@ import {
   type WriteOptions,
 } from "../files.ts";
 import { ReasonedError } from "../reasoned_error.ts";
-import { acquireRealLock, databaseErrorReason } from "./database.ts";
+import { acquireRealLock, databaseErrorReason, isRealLockHeld } from "./database.ts";
 import { commandEnvironment, isWindows, SILENT, systemRoot } from "./environment.ts";
 import {
   factsOf,
@@ -73,6 +73,8 @@ export const realFiles: Files = {
   list: (purpose, path) =>
     guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []),
   lock: (purpose, path) => guard(purpose, path, () => acquireRealLock(path)),
+  isLocked: (purpose, path) =>
+    guard(purpose, path, () => inspect(path) !== undefined && isRealLockHeld(path)),
 };
 
 async function readText(path: string, maxBytes?: number): Promise<FileText | undefined> {

@@ -14,6 +14,9 @@ import {
 } from "./src/system/real/environment.ts";
 import { isWorkerThread, runInWorker, supervise } from "./src/system/real/supervisor.ts";
 
+/** Longest configuration file that is read here; the command line refuses a longer one. */
+const LONGEST_CONFIG_BYTES = 262_144;
+
 if (isWorkerThread()) {
   runInWorker(async () => {
     const { cli } = await import("./src/cli/cli.ts");
@@ -64,9 +67,6 @@ function metricsFiles(words: readonly string[]): string[] {
     findTextfilePath(readFirstText(named.length > 0 ? named : hostLocations().configFiles));
   return path !== undefined && isTextfilePath(path) ? [path, temporaryOf(path)] : [];
 }
-
-/** Longest configuration file that is read here; the command line refuses a longer one. */
-const LONGEST_CONFIG_BYTES = 262_144;
 
 /** The text of the first of these files that exists; empty if there is none or it cannot be read. */
 function readFirstText(paths: readonly string[]): string {

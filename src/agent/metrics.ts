@@ -1,11 +1,11 @@
 /** Which metrics there are, and their values for a status of this host: pure. */
 
-import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
-import type { StoredState } from "../loop/state.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import type { Metric, MetricDefinition, Sample } from "../telemetry/metric.ts";
 import type { RebootState } from "../update.ts";
 import { CONNECTION } from "./breaker_reset.ts";
+import type { AgentHealth } from "./health.ts";
+import type { Status } from "./status.ts";
 
 /** Every metric, in the order of the page docs/monitoring.md, which a test compares with this. */
 export const METRICS = {
@@ -15,12 +15,14 @@ export const METRICS = {
     "When these metrics were collected; an old one in a file means that the agent no longer writes it",
   ),
   pennon_health: gauge("1", "1 for the health level that holds, as pennon status shows it"),
+  pennon_health_problems: gauge(
+    "1",
+    "Reasons why the health level is not ok, by their stable code",
+  ),
   pennon_registered: gauge("1", "Whether this host is registered with a server"),
   pennon_agent_running: gauge("1", "Whether an agent runs on this state directory"),
-  pennon_server_reachable: gauge(
-    "1",
-    "Whether the last call reached a server that works: 0 during an outage",
-  ),
+  pennon_server_reachable: gauge("1", "Whether the server accepted the last check-in"),
+  pennon_server_state: gauge("1", "1 for the state of the server as the agent last saw it"),
   pennon_operator_action_required: gauge(
     "1",
     "Whether only an operator can restore the connection",
@@ -43,7 +45,8 @@ export const METRICS = {
   pennon_buffer_delivered_events_total: counter("Events that the server accepted"),
   pennon_buffer_evicted_events_total: counter("Events that a full buffer evicted, by kind"),
   pennon_buffer_purged_events_total: counter("Events that an operator deleted"),
-  pennon_state_directory_writable: gauge("1", "Whether the state directory accepts writes"),
+  pennon_disk_ok: gauge("1", "Whether the disk takes the running agent's writes"),
+  pennon_memory_events: gauge("1", "Events in memory alone, while the disk refuses writes"),
   pennon_scan_timestamp_seconds: gauge("s", "When the scanner last ran"),
   pennon_scan_success_timestamp_seconds: gauge("s", "When the scanner last had a list"),
   pennon_scan_duration_seconds: gauge("s", "Duration of the scanner's last scan"),
@@ -65,31 +68,26 @@ type Samples = Partial<Record<MetricName, readonly Sample[]>>;
 
 /** What the metrics show. */
 export interface MetricsInput {
-  /** Now, in ms since the Unix epoch. */
-  readonly nowMs: number;
+  readonly status: Status;
+  readonly health: AgentHealth;
   readonly version: string;
   readonly os: string;
   readonly architecture: string;
-  /** One of `HEALTH_LEVELS`. */
-  readonly health: HealthLevel;
-  readonly isRegistered: boolean;
-  readonly isRunning: boolean;
-  readonly tokenEndsAtMs: number | null;
-  /** `null` before the first run. */
-  readonly state: StoredState | null;
-  /** `null`: there is no buffer, or it cannot be read. */
-  readonly buffer: BufferCounts | null;
-  readonly limits: BufferLimits;
-  /** Whether the state directory accepts writes; `null`: there is none. */
-  readonly takesWrites: boolean | null;
-  readonly scannerBreakers: Readonly<Record<string, { readonly state: BreakerState }>>;
-  readonly scans: LastScans;
   /** `null`: no scan says. */
   readonly reboot: RebootState | null;
 }
 
 const HEALTH_LEVELS = ["ok", "degraded", "failed"] as const;
-type HealthLevel = typeof HEALTH_LEVELS[number];
+
+const SERVER_STATES = [
+  "reachable",
+  "unreachable",
+  "offline",
+  "failing",
+  "refusing",
+  "limiting",
+  "unknown",
+] as const;
 
 const BREAKER_STATES = ["closed", "half_open", "open"] as const;
 type BreakerState = typeof BREAKER_STATES[number];
@@ -112,42 +110,51 @@ export function collectMetrics(input: MetricsInput): Metric[] {
   }));
 }
 
-function agentSamples(input: MetricsInput): Samples {
-  const { version, os, architecture, health, reboot } = input;
+function agentSamples(
+  { status, health, version, os, architecture, reboot }: MetricsInput,
+): Samples {
+  const { nowMs, identity, holder, disk: { note } } = status;
+  const problems = Map.groupBy(health.reasons, ({ code }) => code);
   return {
     pennon_info: [{ labels: { version, os, architecture }, value: 1 }],
-    pennon_metrics_written_timestamp_seconds: seconds(input.nowMs),
-    pennon_health: oneOf("level", HEALTH_LEVELS, health),
-    pennon_registered: one(input.isRegistered),
-    pennon_agent_running: one(input.isRunning),
-    pennon_token_expiry_timestamp_seconds: seconds(input.tokenEndsAtMs),
-    pennon_state_directory_writable: one(input.takesWrites),
+    pennon_metrics_written_timestamp_seconds: seconds(nowMs),
+    pennon_health: oneOf("level", HEALTH_LEVELS, health.level),
+    pennon_health_problems: [...problems].map(([code, reasons]) => ({
+      labels: { code, level: reasons[0]?.level ?? "" },
+      value: reasons.length,
+    })),
+    pennon_registered: one(identity !== null),
+    pennon_agent_running: one(holder !== null),
+    pennon_token_expiry_timestamp_seconds: seconds(identity?.tokenEndsAtMs ?? null),
+    pennon_disk_ok: one(note && note.disk === "ok"),
+    pennon_memory_events: one(note && note.events),
     pennon_reboot_required: one(reboot && reboot.isRequired),
   };
 }
 
-function connectionSamples(
-  { state, scannerBreakers, nowMs }: MetricsInput,
-): Samples {
+function connectionSamples({ status, health }: MetricsInput): Samples {
+  const { state, scannerBreakers, nowMs } = status;
   const breakers: [string, { state: BreakerState }][] = Object.entries(scannerBreakers);
   if (state !== null) breakers.unshift([CONNECTION, state.connection.breaker]);
-  const breakerStates = breakers.flatMap(([breaker, { state }]) =>
-    oneOf("state", BREAKER_STATES, state, { breaker })
-  );
-  if (state === null) return { pennon_breaker_state: breakerStates };
-  const { lastCheckInAtMs, connection: { outage, operatorAction } } = state;
-  const isKnown = lastCheckInAtMs !== null || outage !== null || operatorAction !== null;
+  const always = {
+    pennon_server_reachable: one(health.server.state === "reachable"),
+    pennon_server_state: oneOf("state", SERVER_STATES, health.server.state),
+    pennon_breaker_state: breakers.flatMap(([breaker, { state }]) =>
+      oneOf("state", BREAKER_STATES, state, { breaker })
+    ),
+  };
+  if (state === null) return always;
+  const { outage, operatorAction } = state.connection;
   return {
-    pennon_server_reachable: isKnown ? one(outage === null && operatorAction === null) : [],
+    ...always,
     pennon_operator_action_required: one(operatorAction !== null),
     pennon_outage_seconds: one(outage === null ? 0 : elapsedS(nowMs, outage.sinceMs)),
     pennon_outage_failed_calls: one(outage?.failedCalls ?? 0),
-    pennon_last_check_in_timestamp_seconds: seconds(lastCheckInAtMs),
-    pennon_breaker_state: breakerStates,
+    pennon_last_check_in_timestamp_seconds: seconds(state.lastCheckInAtMs),
   };
 }
 
-function bufferSamples({ buffer, limits, nowMs }: MetricsInput): Samples {
+function bufferSamples({ status: { buffer, limits, nowMs } }: MetricsInput): Samples {
   if (buffer === null) return {};
   const { oldestPendingMs } = buffer;
   return {
@@ -169,7 +176,7 @@ function bufferSamples({ buffer, limits, nowMs }: MetricsInput): Samples {
   };
 }
 
-function scanSamples({ scans }: MetricsInput): Samples {
+function scanSamples({ status: { scans } }: MetricsInput): Samples {
   const all = Object.entries(scans).map(([scanner, scan]) => ({ scanner, scan }));
   type Each = (typeof all)[number];
   const perScanner = (valueOf: (scan: Each["scan"]) => number | null | undefined) =>
@@ -214,7 +221,7 @@ function sumOf(
 }
 
 /** Of sources with the same name, the worst counts: a second sample would make the text invalid. */
-function sourceSamples({ scans, nowMs }: MetricsInput): Samples {
+function sourceSamples({ status: { scans, nowMs } }: MetricsInput): Samples {
   const ages: Sample[] = [];
   const sound: Sample[] = [];
   const omitted: Sample[] = [];

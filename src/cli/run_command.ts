@@ -3,6 +3,7 @@
 import { type Agent, openAgent } from "../agent/agent.ts";
 import { isSet } from "../config.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
+import { openTelemetry, type Telemetry } from "../agent/telemetry.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { System } from "../system/system.ts";
@@ -38,22 +39,25 @@ export const runCommand: CliCommand = {
         log.error("state directory not locked: a second agent could start", { why }),
     });
     try {
+      const { agentId, serverUrl } = identity;
+      const deps = { system, config, stateDirectory, log, secrets };
+      const telemetry = await openTelemetry({ ...deps, agentId });
       const agent = await openAgent({
-        system,
-        config,
+        ...deps,
         identity,
-        stateDirectory,
-        log,
-        secrets,
+        log: telemetry.log,
         lock,
         isSet: (path) => isSet(loaded, path),
       });
-      const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
       const ended = new AbortController();
       const watching = agent.watch(ended.signal);
       try {
-        return await untilStopped(system, log, { agent, once: given.flags.has("once") });
+        return await untilStopped(system, log, {
+          agent,
+          telemetry,
+          once: given.flags.has("once"),
+        });
       } finally {
         ended.abort();
         await watching;
@@ -68,7 +72,7 @@ export const runCommand: CliCommand = {
 async function untilStopped(
   system: System,
   log: Log,
-  { agent, once }: { agent: Agent; once: boolean },
+  { agent, telemetry, once }: { agent: Agent; telemetry: Telemetry; once: boolean },
 ): Promise<ExitCode> {
   const stop = new AbortController();
   const deadline = new AbortController();
@@ -83,6 +87,8 @@ async function untilStopped(
   });
   const endHints = system.onHostEvent((event) => agent.loop.onHostEvent(event));
   const signals = { shutdownSignal: stop.signal, deadlineSignal: deadline.signal };
+  // A stop request ends it beside the delivery, for which there is little time.
+  const measuring = telemetry.run(AbortSignal.any([stop.signal, done.signal]));
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
     const outcome = await work;
@@ -90,6 +96,7 @@ async function untilStopped(
     return outcome === false ? 1 : 0;
   } finally {
     done.abort(new Error("the agent stopped"));
+    await measuring;
     endListening();
     endHints();
   }

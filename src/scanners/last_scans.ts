@@ -53,8 +53,11 @@ const lastScans = v.object({ scanners: v.record(v.string(), lastScan) });
 /** The last scan of each scanner, by name. Its keys are those that `status --json` prints. */
 export type LastScans = v.InferOutput<typeof lastScans>["scanners"];
 
+/** The name of the file. */
+export const LAST_SCANS_NAME = "last-scans.json";
+
 const FILE = new JsonFile({
-  name: "last-scans.json",
+  name: LAST_SCANS_NAME,
   what: "the last scans",
   schema: "pennon.last-scans/1",
   value: lastScans,

@@ -15,17 +15,15 @@ const updateCount = v.object({
 });
 
 /** How many updates of the newest list have this state, severity and mark of a security update. */
-export type UpdateCount = v.InferOutput<typeof updateCount>;
+type UpdateCount = v.InferOutput<typeof updateCount>;
 
+/** One source of a scanner's lists, with the name that the scan report has for it, redacted. */
 const listSource = v.object({
   name: v.string(),
   result: v.string(),
   /** When its lists were made; `null` if unknown. */
   lists_at_ms: v.nullable(v.number()),
 });
-
-/** One source of a scanner's lists, with the name that the scan report has for it, redacted. */
-export type ListSource = v.InferOutput<typeof listSource>;
 
 const lastScan = v.object({
   at_ms: v.number(),

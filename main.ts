@@ -4,6 +4,7 @@
  * the command line.
  */
 
+import { splitWords } from "./src/cli/options.ts";
 import { locations } from "./src/config/locations.ts";
 import { findTextfilePath, isTextfilePath, temporaryOf } from "./src/config/textfile_path.ts";
 import {
@@ -28,7 +29,7 @@ if (isWorkerThread()) {
     await supervise(import.meta.url, {
       writable: [...stateDirectories(Deno.args), ...metricsFiles(Deno.args)],
       // The agent drains after a stop request; every other command may end at any instant.
-      isAgent: Deno.args[0] === "run",
+      isAgent: splitWords(Deno.args).name === "run",
     }),
   );
 }

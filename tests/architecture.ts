@@ -26,6 +26,7 @@ const RANKS: Readonly<Record<string, number>> = {
   service: 2,
   identity: 2,
   credentials: 1,
+  advice: 0,
   json: 0,
   json_file: 1,
   log: 1,
@@ -40,6 +41,7 @@ const RANKS: Readonly<Record<string, number>> = {
   // Below the ports: what the terminal prints goes through these.
   redact: -1,
   strip_controls: -2,
+  log_messages: -2,
 };
 
 const LONGEST_SOURCE = 450;

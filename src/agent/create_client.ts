@@ -31,12 +31,8 @@ export async function createClient(
   { machineId, warn = () => {}, secrets = new Secrets() }: CreateClientOptions,
 ): Promise<Client> {
   const proxyUrl = proxyFor(serverUrl, config.proxy);
-  if (proxyUrl !== null && config.tls.certificateFile !== null) {
-    throw new Error(
-      "Cannot show tls.certificate_file to a server behind a proxy. Next: reach it without, by " +
-        `adding "${new URL(serverUrl).hostname}" to proxy.except_for`,
-    );
-  }
+  const fault = proxyFault(serverUrl, config);
+  if (fault !== null) throw new Error(fault);
   return new Client(system.sendHttp, system.clock, {
     serverUrl,
     agentVersion: cut(VERSION, LIMITS.agentVersion),
@@ -48,20 +44,37 @@ export async function createClient(
   });
 }
 
+/** Why the settings of the proxy and of the certificate do not go together; `null`: they do. */
+export function proxyFault(serverUrl: string, { tls, proxy }: Config): string | null {
+  if (tls.certificateFile === null || proxyFor(serverUrl, proxy) === null) return null;
+  return "Cannot show tls.certificate_file to a server behind a proxy. Next: reach it without, by " +
+    `adding "${new URL(serverUrl).hostname}" to proxy.except_for`;
+}
+
+/** The files of `[tls]` that are configured, with what they are used for. */
+export function tlsFiles(
+  { caFile, certificateFile, keyFile }: Config["tls"],
+): { readonly name: string; readonly path: string; readonly use: FileUse }[] {
+  return [
+    { name: "tls.ca_file", path: caFile, use: "configuration" as const },
+    { name: "tls.certificate_file", path: certificateFile, use: "configuration" as const },
+    { name: "tls.key_file", path: keyFile, use: "key" as const },
+  ].flatMap(({ path, ...rest }) => path ? [{ path, ...rest }] : []);
+}
+
 async function readTls(
   system: System,
   config: Config,
   warn: (why: string) => void,
 ): Promise<TlsOptions> {
-  const { caFile, certificateFile, keyFile } = config.tls;
-  const read = (name: string, path: string, use: FileUse) =>
-    readConfiguredFile(system, { name, path, use }, warn);
-  return {
-    ...(caFile && { ca: await read("tls.ca_file", caFile, "configuration") }),
-    ...(certificateFile &&
-      { certificate: await read("tls.certificate_file", certificateFile, "configuration") }),
-    ...(keyFile && { key: await read("tls.key_file", keyFile, "key") }),
-  };
+  const texts = new Map<string, string>();
+  for (const file of tlsFiles(config.tls)) {
+    texts.set(file.name, await readConfiguredFile(system, file, warn));
+  }
+  const ca = texts.get("tls.ca_file");
+  const certificate = texts.get("tls.certificate_file");
+  const key = texts.get("tls.key_file");
+  return { ...(ca && { ca }), ...(certificate && { certificate }), ...(key && { key }) };
 }
 
 /**

@@ -3,9 +3,10 @@
  * what is degraded is worse than it should be and waits for the morning. docs/operation.md has the list.
  */
 
+import { pennonCommand } from "../advice.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
-import type { KeyTrust } from "../server/key_trust.ts";
+import { describeKeyFault } from "../server/key_trust.ts";
 import { joinNames } from "../wording.ts";
 import type { Status } from "./status.ts";
 
@@ -21,6 +22,8 @@ export interface HealthReason {
   readonly words: string;
   /** Since when, in ms since the Unix epoch; `null`: unknown. */
   readonly sinceMs: number | null;
+  /** Why it is so, where that is not obvious. */
+  readonly because: string | null;
   /** What to do, without a full stop; commands of Pennon are in backquotes. `null`: nothing, it heals. */
   readonly next: string | null;
 }
@@ -133,22 +136,22 @@ function serverHealth({ holder, identity, state }: Status): ServerHealth {
   if (holder === null || identity === null || state === null) return { state: "unknown", lastMs };
   const { outage, doubt, operatorAction, paths } = state.connection;
   if (operatorAction !== null) {
-    const { cause, facts = {}, sinceMs } = operatorAction;
-    return { state: "refusing", sinceMs, why: describeOperatorAction(cause, facts).what };
+    return { state: "refusing", sinceMs: operatorAction.sinceMs, why: operatorAction.why };
   }
   if (outage !== null) {
-    const { sinceMs, why, offline, status } = outage;
+    const { sinceMs, offline, status } = outage;
+    const why = factOf(outage.why);
     if (offline) return { state: "offline", sinceMs, why };
     return { state: status === null ? "unreachable" : "failing", sinceMs, why };
   }
   if (doubt?.kind === "token") {
-    return { state: "refusing", sinceMs: doubt.sinceMs, why: "it refuses this agent's tokens" };
+    return { state: "refusing", sinceMs: doubt.sinceMs, why: "its tokens are not accepted" };
   }
   if (paths.check_in.failures > 0) return { state: "limiting", lastMs };
   return lastMs === null ? { state: "unknown", lastMs } : { state: "reachable", lastMs };
 }
 
-const START = "start it: `pennon run`, or the service of this host";
+const START = `start it: \`${pennonCommand("run")}\`, or the service of this host`;
 
 function assessAgent(status: Status): HealthReason[] {
   const { identity, identityError, holder, state, nowMs } = status;
@@ -157,26 +160,36 @@ function assessAgent(status: Status): HealthReason[] {
     return [failed("identity_unusable", words, { next: next ?? null })];
   }
   if (identity === null) {
-    const next = "`pennon register --server URL --token TOKEN`";
+    const next = `\`${pennonCommand("register", "--server", "URL", "--token", "TOKEN")}\``;
     return [failed("not_registered", "this host is not registered", { next })];
   }
   if (holder === null) {
-    if (state === null) {
+    // No agent can lock a disk that refuses writes: `assessDisk` says so.
+    if (status.disk.refusal !== null) return [];
+    if (state === null && !isDamaged(status)) {
       return [failed("never_started", "the agent was registered and never started", {
         next: START,
       })];
     }
-    return isServedByOnce(state, nowMs) ? [] : [failed("agent_not_running", "no agent runs", {
-      next: START,
-    })];
+    return state !== null && isServedByOnce(state, nowMs)
+      ? []
+      : [failed("agent_not_running", "no agent runs", {
+        next: START,
+      })];
   }
   const runningMs = holder.since_ms === null ? 0 : nowMs - holder.since_ms;
   const hasCheckedIn = state !== null && state.lastCheckInAtMs !== null;
-  if (hasCheckedIn || runningMs < FIRST_CHECK_IN_MS || state?.connection.outage) return [];
+  if (hasCheckedIn || runningMs < FIRST_CHECK_IN_MS) return [];
+  if (state?.connection.outage || isDamaged(status)) return [];
   return [degraded("never_checked_in", "the agent runs and has not checked in yet", {
     sinceMs: holder.since_ms,
-    next: "see its log, then `pennon doctor`",
+    next: `see its log, then \`${pennonCommand("doctor")}\``,
   })];
+}
+
+/** Whether the file with the state is there and cannot be read, so that nothing is known of it. */
+function isDamaged({ damaged }: Status): boolean {
+  return damaged.some(({ file }) => file === "state.json");
 }
 
 /** Whether the last work was a cycle of `run --once`, which is as recent as that can be. */
@@ -191,25 +204,23 @@ function assessServer(status: Status): HealthReason[] {
   const { operatorAction, outage, doubt, breaker } = state.connection;
   if (operatorAction !== null) {
     const { cause, facts = {}, sinceMs } = operatorAction;
-    const { what, remedy } = describeOperatorAction(cause, facts);
-    return [failed(`operator_action_${cause}`, what, { sinceMs, next: remedy })];
+    const { what, because, remedy } = describeOperatorAction(cause, facts);
+    const words = `operator action required: ${what}`;
+    return [failed(`operator_action_${cause}`, words, { sinceMs, because, next: remedy })];
   }
   const reasons: HealthReason[] = [];
   if (outage !== null) {
     const { sinceMs } = outage;
     const lastsMs = nowMs - sinceMs;
-    if (lastsMs >= OUTAGE_FAILED_MS) {
-      reasons.push(failed("outage", outageWords(outage), { sinceMs, next: outageAdvice(outage) }));
-    } else if (lastsMs >= OUTAGE_TOLERATED_MS || breaker.state !== "closed") {
-      reasons.push(degraded("outage", outageWords(outage), {
-        sinceMs,
-        next: outageAdvice(outage),
-      }));
+    const more = { sinceMs, next: outageAdvice(outage) };
+    if (lastsMs >= OUTAGE_FAILED_MS) reasons.push(failed("outage", outageWords(outage), more));
+    else if (lastsMs >= OUTAGE_TOLERATED_MS || breaker.state !== "closed") {
+      reasons.push(degraded("outage", outageWords(outage), more));
     }
   } else if (breaker.state !== "closed") {
     reasons.push(degraded("breaker_open", `the connection is paused: ${breaker.reason}`, {
       sinceMs: breaker.sinceMs,
-      next: "see the server; `pennon breaker reset connection` tries at once",
+      next: `see the server; \`${pennonCommand("breaker", "reset", "connection")}\` tries at once`,
     }));
   }
   if (doubt?.kind === "token") {
@@ -228,15 +239,22 @@ function assessServer(status: Status): HealthReason[] {
 }
 
 function outageWords({ why, status, offline }: Outage): string {
-  if (offline) return `this host is offline: ${why}`;
-  return status === null ? `the server is not reachable: ${why}` : `the server fails: ${why}`;
+  if (offline) return `this host is offline: ${factOf(why)}`;
+  return status === null
+    ? `the server is not reachable: ${factOf(why)}`
+    : `the server answers with errors: ${factOf(why)}`;
+}
+
+/** The fact of a message "Cannot reach "server": fact": the server is known. */
+function factOf(why: string): string {
+  return /^Cannot reach "[^"]*": (.+)$/s.exec(why)?.[1] ?? why;
 }
 
 function outageAdvice({ status, offline }: Outage): string {
-  if (offline) return "see the network of this host; nothing is lost, events wait in the buffer";
+  if (offline) return "see the network of this host; events wait in the buffer meanwhile";
   return status === null
-    ? "see whether the server runs and can be reached from here; nothing is lost meanwhile"
-    : "see the server's own log; nothing is lost meanwhile";
+    ? "see whether the server runs and can be reached from here; events wait meanwhile"
+    : "see the server's own log; events wait in the buffer meanwhile";
 }
 
 type Outage = NonNullable<StoredState["connection"]["outage"]>;
@@ -250,44 +268,37 @@ function assessOverdue(status: Status): HealthReason[] {
   return [isLong ? failed("overdue", words, more) : degraded("overdue", words, more)];
 }
 
-const KEY_ADVICE = "if its new key is right, name it in server.public_key and restart the agent, " +
-  "or register again: `pennon register --replace`";
-
-/** Why every command is refused, and what to do; `null`: they are not. */
-export function describeKeyFault(
-  { pinned, refusedKeyIds, isRatcheted }: KeyTrust,
-): { readonly words: string; readonly next: string } | null {
-  const next = KEY_ADVICE;
-  if (refusedKeyIds.length > 0) {
-    const keys = joinNames(refusedKeyIds, 3);
-    const words = `all commands refused: the server shows the key ${keys}, which is not trusted`;
-    return { words, next };
-  }
-  if (pinned !== null || !isRatcheted) return null;
-  return { words: "all commands refused: the file with the server's key is lost", next };
-}
-
 function assessKeys({ identity, signing: { keys }, nowMs }: Status): HealthReason[] {
   if (identity === null) return [];
   const fault = describeKeyFault(keys.trust);
-  if (fault !== null) {
-    // The agent does not save since when; the first refused command is the nearest that it knows.
-    return [failed("signatures_refused", fault.words, { next: fault.next })];
-  }
+  if (fault !== null) return [failed("signatures_refused", fault.words, { next: fault.next })];
   const { lastRefusal, refusedCommands } = keys;
   if (lastRefusal === null || nowMs - lastRefusal.atMs >= NEWS_MS) return [];
   const { type, why, atMs } = lastRefusal;
-  const words = `${refusedCommands} commands refused by their signatures, the last one ${type}: ` +
-    why;
+  const many = refusedCommands === 1 ? "a command was" : `${refusedCommands} commands were`;
+  const words = `${many} refused for the signature, the last one ${type}: ${why}`;
   return [degraded("commands_refused", words, {
     sinceMs: atMs,
     next: "see docs/security.md, signed commands: somebody may send commands in the server's name",
   })];
 }
 
-function assessDisk({ disk: { note, bufferError }, holder, damaged }: Status): HealthReason[] {
+function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
+  const { note, refusal, bufferError } = disk;
   const reasons: HealthReason[] = [];
-  if (note !== null && note.disk !== "ok") {
+  if (refusal !== null) {
+    const runs = holder === null ? "; an agent may run on it without its lock" : "";
+    reasons.push(failed("disk_denied", `${DISK_WORDS["denied"]}: ${refusal}${runs}`, {
+      next: DISK_ADVICE["denied"] ?? null,
+    }));
+  } else if (holder !== null && note === null) {
+    const [code, words] = disk.isFull ? ["full", "the disk is full"] : ["refused", DISK_REFUSED];
+    reasons.push(
+      failed(`disk_${code}`, `${words}: the agent could not even write its state to it`, {
+        next: DISK_ADVICE[code] ?? DISK_ADVICE["denied"] ?? null,
+      }),
+    );
+  } else if (note !== null && note.disk !== "ok") {
     const atRisk = note.events + note.acknowledgements === 0
       ? ""
       : `; ${note.events} events are in memory alone`;
@@ -307,11 +318,13 @@ function assessDisk({ disk: { note, bufferError }, holder, damaged }: Status): H
     // A lost key is a reason of its own.
     if (file === "keys.json") continue;
     reasons.push(degraded("file_damaged", `"${file}" is damaged: ${why}`, {
-      next: "restart the agent: it begins with defaults, and writes the file anew",
+      next: holder === null ? START : null, // It writes the file anew with the next change.
     }));
   }
   return reasons;
 }
+
+const DISK_REFUSED = "the disk refuses writes";
 
 const DISK_WORDS: Readonly<Record<string, string>> = {
   full: "the disk is full",
@@ -337,7 +350,7 @@ function assessBuffer({ buffer, limits, state, holder, nowMs }: Status): HealthR
   if (deadLetters > 0) {
     const words = deadLetters === 1 ? "1 dead letter waits" : `${deadLetters} dead letters wait`;
     reasons.push(degraded("dead_letters", `${words} for an operator`, {
-      next: "`pennon events list --dead`, then requeue or purge them",
+      next: `\`${pennonCommand("events", "list", "--dead")}\`, then requeue or purge them`,
     }));
   }
   const share = Math.max((pending + deadLetters) / limits.maxEvents, sizeBytes / limits.maxBytes);
@@ -401,21 +414,21 @@ function assessScanners(status: Status): HealthReason[] {
       const words = `${name} is paused after ${breaker.failures} failed scans: ${breaker.reason}`;
       reasons.push(degraded("scanner_paused", words, {
         sinceMs: breaker.sinceMs,
-        next: `\`pennon scan --only ${name}\` shows what is wrong; then ` +
-          `\`pennon breaker reset ${name}\``,
+        next: `\`${pennonCommand("scan", "--only", name)}\` shows what is wrong; then ` +
+          `\`${pennonCommand("breaker", "reset", name)}\``,
       }));
     } else if (scan?.result === "failed") {
       const words = `the last scan of ${name} failed: ${scan.error ?? "no reason saved"}`;
       reasons.push(degraded("scan_failed", words, {
         sinceMs: scan.at_ms,
-        next: `\`pennon scan --only ${name}\` shows what is wrong`,
+        next: `\`${pennonCommand("scan", "--only", name)}\` shows what is wrong`,
       }));
     } else if (scan?.result === "degraded") {
       const words = `the list of ${name} is incomplete or out of date` +
         (scan.warning == null ? "" : `: ${scan.warning}`);
       reasons.push(degraded("scan_degraded", words, {
         sinceMs: scan.at_ms,
-        next: `\`pennon scan --only ${name}\` names each source`,
+        next: `\`${pennonCommand("scan", "--only", name)}\` names each source`,
       }));
     }
   }
@@ -424,13 +437,15 @@ function assessScanners(status: Status): HealthReason[] {
 
 interface More {
   readonly sinceMs?: number | null;
+  readonly because?: string;
   readonly next: string | null;
 }
 
-function failed(code: string, words: string, { sinceMs = null, next }: More): HealthReason {
-  return { code, level: "failed", words, sinceMs, next };
+function failed(code: string, words: string, more: More): HealthReason {
+  const { sinceMs = null, because = null, next } = more;
+  return { code, level: "failed", words, sinceMs, because, next };
 }
 
-function degraded(code: string, words: string, { sinceMs = null, next }: More): HealthReason {
-  return { code, level: "degraded", words, sinceMs, next };
+function degraded(code: string, words: string, more: More): HealthReason {
+  return { ...failed(code, words, more), level: "degraded" };
 }

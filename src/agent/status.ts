@@ -10,7 +10,7 @@ import { BufferError } from "../buffer/schema.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
 import type { Config } from "../config/settings.ts";
 import { hasDrawnId } from "../host/machine_id.ts";
-import { IdentityError, loadIdentity } from "../identity.ts";
+import { IDENTITY_FILE, IdentityError, loadIdentity } from "../identity.ts";
 import type { StoredState } from "../loop/state.ts";
 import { type LastScans, readLastScans } from "../scanners/last_scans.ts";
 import { availableScanners } from "../scanners/registry.ts";
@@ -65,11 +65,21 @@ export interface Status {
 
 /** What is known of the disk below the state directory without writing to it. */
 export interface DiskStatus {
-  /** The note of the running agent; `null` if none runs, or if that agent has written none. */
+  /**
+   * The note of the running agent; `null` if none runs, or if that agent has written none: it writes one
+   * when it starts, so the disk has refused everything since.
+   */
   readonly note: SavedDiskStatus | null;
+  /** Why a file of the agent cannot be written, as on a read-only disk; `null`: none refuses. */
+  readonly refusal: string | null;
+  /** Whether the disk has no room for a file, so that an agent cannot even write its note. */
+  readonly isFull: boolean;
   /** Why the buffer could not be read; `null`: it could, or there is none. */
   readonly bufferError: string | null;
 }
+
+/** Two pages: the least that a small file takes with its name. */
+const LEAST_FREE_BYTES = 8_192;
 
 /** Where the status is read, and the settings that are a part of it. */
 export interface StatusOptions {
@@ -104,7 +114,12 @@ export async function readStatus(system: System, options: StatusOptions): Promis
     },
     ...counts,
     limits: config.buffer,
-    disk: { note: isOfHolder ? note : null, bufferError },
+    disk: {
+      note: isOfHolder ? note : null,
+      refusal: await findRefusal(system, stateDirectory),
+      isFull: (system.machine.disk(stateDirectory)?.freeBytes ?? Infinity) < LEAST_FREE_BYTES,
+      bufferError,
+    },
     scannerBreakers: await readSavedBreakers(
       system,
       stateDirectory,
@@ -140,6 +155,20 @@ async function readIdentity(
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
     return { identity: null, identityError: error.message };
+  }
+}
+
+/** An agent cannot write down that its disk is read-only; opening a file that is there says it. */
+async function findRefusal({ files }: System, stateDirectory: string): Promise<string | null> {
+  try {
+    for (const file of [DISK_STATUS_FILE, IDENTITY_FILE]) {
+      const isThere = await files.checkWritable("write to the disk", file.pathIn(stateDirectory));
+      if (isThere) break;
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof FileError) return error.message;
+    throw error;
   }
 }
 

@@ -1,11 +1,13 @@
 /** `pennon run`: runs the agent in the foreground. */
 
 import { type Agent, openAgent } from "../agent/agent.ts";
+import { unknownVariables } from "../agent/config_check.ts";
 import { isSet } from "../config.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { openTelemetry, type Telemetry } from "../agent/telemetry.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
+import { stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
@@ -14,25 +16,28 @@ import { openIdentity, openLog, openSettings } from "./command_setup.ts";
 /** How long the agent still delivers after a stop request; the rest of the shutdown fits into 5 s. */
 const DRAIN_MS = 4_000;
 
-/** Ends with 0 after a stop request, 1 if `--once` reached no server. */
+/** Ends with 0 after a stop request, 129 after a hangup, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
   usage: "[--once]",
   details: [
     "Checks in with the server, runs its commands and reports the results, until",
-    "SIGTERM or Ctrl-C. Then it delivers for at most 4 s and ends within 5 s; a",
-    "second signal ends it at once. With --once it runs one cycle and exits, for",
-    "cron and Task Scheduler: exit code 1 if the server was not reached or the",
-    "disk accepts no writes.",
+    "SIGTERM, SIGHUP or Ctrl-C. Then it delivers for at most 4 s and ends within",
+    "5 s, with exit code 129 after SIGHUP; a second signal ends it at once. With",
+    "--once it runs one cycle and exits, for cron and Task Scheduler: exit code 1",
+    "if the server was not reached or the disk accepts no writes.",
   ],
   options: [{ name: "once", summary: "Run one cycle, then exit" }],
   maxArguments: 0,
   async run(system, given) {
     const settings = await openSettings(system, given);
     const identity = await openIdentity(system, settings, "run");
+    for (const warning of await unknownVariables(system)) {
+      system.terminal.printError(`pennon: ${stripControls(warning)}`);
+    }
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
-    const log = openLog(system, config, secrets);
+    const log = openLog(system, settings, secrets);
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
@@ -77,8 +82,10 @@ async function untilStopped(
   const stop = new AbortController();
   const deadline = new AbortController();
   const done = new AbortController();
+  let isHungUp = false;
   const endListening = system.onStopRequest((signal) => {
     log.info("stopping", { signal });
+    isHungUp = signal === "SIGHUP";
     stop.abort(new Error(`stopped: ${signal}`));
     system.clock.sleep(DRAIN_MS, done.signal).then(
       () => deadline.abort(new Error("no time left to drain")),
@@ -93,6 +100,7 @@ async function untilStopped(
   try {
     const outcome = await work;
     log.info("agent stopped");
+    if (isHungUp) return 129;
     return outcome === false ? 1 : 0;
   } finally {
     done.abort(new Error("the agent stopped"));

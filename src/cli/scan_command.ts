@@ -13,15 +13,25 @@ import {
 import type { Scanner, ScanSource } from "../scanners/scanner.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
+import { type ColouredWord, type Paint, painter } from "./colour.ts";
 import {
   type Arguments,
   type CliCommand,
-  type ExitCode,
+  InterruptedError,
   JSON_OPTION,
   UsageError,
 } from "./command.ts";
-import { type ColouredWord, type Paint, painter } from "./colour.ts";
 import { openSettings } from "./command_setup.ts";
+import {
+  describeDoubt,
+  describeNothingAsked,
+  describeNotShown,
+  FAIL_ON,
+  failures,
+  notShown,
+  onlySecurity,
+  type ShownReport,
+} from "./scan_verdict.ts";
 import { describeSize, isoInstant, outputWidth } from "./terminal_text.ts";
 import { isOwnArchitecture } from "../server/update_item.ts";
 import { combineReboots, compareUpdates, type RebootState, type Update } from "../update.ts";
@@ -29,14 +39,30 @@ import type { Column } from "./table.ts";
 
 /** Changes nothing on the host, and asks no server. */
 export const scanCommand: CliCommand = {
-  usage: "[--only NAMES] [--refresh] [--json | --csv]",
+  usage: "[--security-only] [--fail-on LIST] [--json | --csv]",
   details: [
     "Asks every package manager on this host and changes nothing. Needs no",
     "server, no registration and no administrator rights. Exits 0 whether or not",
-    "there are updates, 1 if a scanner failed.",
+    "there are updates, 1 if a scanner failed or none could be asked. With",
+    "--fail-on it exits 1 too if there is a security update, any update, or a",
+    "pending restart: --fail-on security,reboot. Ignored updates do not count.",
   ],
   options: [
-    { name: "only", value: "NAMES", summary: `Ask only these: ${SCANNER_NAMES.join(", ")}` },
+    {
+      name: "only",
+      value: "NAMES",
+      choices: SCANNER_NAMES,
+      isList: true,
+      summary: "Ask only these",
+    },
+    { name: "security-only", summary: "Show only security updates" },
+    {
+      name: "fail-on",
+      value: "LIST",
+      choices: FAIL_ON,
+      isList: true,
+      summary: "Exit with 1 if there is one",
+    },
     { name: "refresh", summary: "Download new package lists first" },
     JSON_OPTION,
     { name: "csv", summary: "Print the answer as CSV" },
@@ -47,8 +73,8 @@ export const scanCommand: CliCommand = {
       throw new UsageError('Cannot print JSON and CSV at once: use "--json" or "--csv"');
     }
     const { config, stateDirectory } = await openSettings(system, given);
-    const only = given.values["only"];
-    const names = only === undefined ? config.scanners.enabled : readNames(only);
+    const only = given.values["only"]?.split(",");
+    const names = only ?? config.scanners.enabled;
     const startedMs = system.clock.nowMs();
     const [scanners, lastCounts] = await Promise.all([
       availableScanners(system, names),
@@ -62,23 +88,24 @@ export const scanCommand: CliCommand = {
       cacheDirectory: `${stateDirectory}/cache`,
     });
     const isTable = !given.flags.has("json") && !given.flags.has("csv");
-    const answer = await format(system, given, { reports, names, startedMs });
+    const shown = given.flags.has("security-only") ? reports.map(onlySecurity) : reports;
+    const answer = await format(system, given, { reports: shown, names, startedMs });
     system.terminal.print(answer, { colours: isTable });
     printWarnings(system, reports, isTable);
-    const missing = names.filter((name) => !reports.some((report) => report.name === name));
-    return exitCode(system, reports, only === undefined ? [] : missing);
+    const missing = (only ?? []).filter((name) => !reports.some((report) => report.name === name));
+    const conditions = given.values["fail-on"]?.split(",") ?? [];
+    const problems = [
+      ...missing.map((name) => `Cannot scan with ${name}: it is not on this host`),
+      ...missing.length > 0 ? [] : [describeNothingAsked(names, reports) ?? []].flat(),
+      ...failures(conditions, reports),
+    ];
+    for (const problem of [...problems, ...[describeDoubt(conditions, reports) ?? []].flat()]) {
+      system.terminal.printError(`pennon: ${stripControls(problem)}`);
+    }
+    const hasFailed = reports.some(({ result }) => result === "failed");
+    return hasFailed || problems.length > 0 ? 1 : 0;
   },
 };
-
-function readNames(list: string): string[] {
-  return list.split(",").map((word) => {
-    const name = SCANNER_NAMES.find((known) => known === word.trim());
-    if (name) return name;
-    throw new UsageError(
-      `Cannot scan with "${word}": it is not one of ${SCANNER_NAMES.join(", ")}`,
-    );
-  });
-}
 
 /** Scans with a line of progress on stderr; Ctrl-C also ends the package managers. */
 async function scanWithProgress(
@@ -87,13 +114,14 @@ async function scanWithProgress(
   options: RunScansOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
-  const endListening = system.onStopRequest((signal) =>
-    stop.abort(new Error(`stopped: ${signal}`))
-  );
+  const endListening = system.onStopRequest((signal) => stop.abort(new InterruptedError(signal)));
   const names = scanners.map(({ name }) => name).join(", ");
   if (names !== "") system.terminal.showProgress(`Asking ${names} ...`);
   try {
     return await runScans(system, scanners, { ...options, signal: stop.signal });
+  } catch (error) {
+    stop.signal.throwIfAborted(); // What the scanners threw only says that they were stopped.
+    throw error;
   } finally {
     system.terminal.showProgress("");
     endListening();
@@ -103,10 +131,11 @@ async function scanWithProgress(
 async function format(
   system: System,
   { flags }: Arguments,
-  scan: { reports: readonly ScanReport[]; names: readonly string[]; startedMs: number },
+  scan: { reports: readonly ShownReport[]; names: readonly string[]; startedMs: number },
 ): Promise<string> {
   const host = system.machine.hostName();
-  if (flags.has("json")) return scanAsJson({ ...scan, host });
+  const filter = flags.has("security-only") ? "security" : null;
+  if (flags.has("json")) return scanAsJson({ ...scan, host, filter });
   if (flags.has("csv")) return scanAsCsv(scan.reports);
   return await scanAsText(scan.reports, {
     width: outputWidth(system.terminal),
@@ -127,31 +156,18 @@ function printWarnings(system: System, reports: readonly ScanReport[], isTable: 
   }
 }
 
-/** `missing`: scanners that were named and are not on this host. */
-function exitCode(
-  system: System,
-  reports: readonly ScanReport[],
-  missing: readonly string[],
-): ExitCode {
-  for (const name of missing) {
-    system.terminal.printError(`pennon: Cannot scan with ${name}: it is not on this host`);
-  }
-  if (reports.length === 0 && missing.length === 0) {
-    system.terminal.printError("pennon: no package manager that Pennon knows is on this host");
-  }
-  return missing.length > 0 || reports.some(({ result }) => result === "failed") ? 1 : 0;
-}
-
 /** A scan, with its host and its time. */
 export interface ScanOutput {
   /** One per scanner that this host has. */
-  readonly reports: readonly ScanReport[];
+  readonly reports: readonly ShownReport[];
   /** The requested scanners, including those that this host lacks. */
   readonly names: readonly string[];
   /** The host's name. */
   readonly host: string;
   /** In ms since the Unix epoch. */
   readonly startedMs: number;
+  /** Which updates are shown. @default null: all */
+  readonly filter?: "security" | null;
 }
 
 /** The schema `pennon.scan/1`, which only ever gains fields. */
@@ -162,6 +178,7 @@ export function scanAsJson(answer: ScanOutput): string {
       schema: "pennon.scan/1",
       host: answer.host,
       scanned_at: isoInstant(answer.startedMs),
+      filter: answer.filter ?? null,
       reboot_required: rebootAsJson(combineReboots(answer.reports)),
       scanners: answer.names.map((name) => scannerAsJson(name, found.get(name))),
     },
@@ -174,7 +191,7 @@ function rebootAsJson(reboot: RebootState | null) {
   return reboot && { required: reboot.isRequired, reason: reboot.reason };
 }
 
-function scannerAsJson(name: string, report: ScanReport | undefined) {
+function scannerAsJson(name: string, report: ShownReport | undefined) {
   if (!report) {
     return {
       name,
@@ -188,6 +205,7 @@ function scannerAsJson(name: string, report: ScanReport | undefined) {
       warnings: [],
       sources: [],
       metadata_age_s: null,
+      not_shown: 0,
       updates: [],
     };
   }
@@ -201,6 +219,7 @@ function scannerAsJson(name: string, report: ScanReport | undefined) {
     sources: report.sources.map(sourceAsJson),
     metadata_age_s: report.metadataAgeS,
     ...(report.scope !== undefined && { scope: report.scope }),
+    not_shown: notShown(report).length,
     updates: report.updates.map(updateAsJson),
   };
 }
@@ -322,7 +341,7 @@ export interface TableOptions {
  * is not loaded.
  */
 export async function scanAsText(
-  reports: readonly ScanReport[],
+  reports: readonly ShownReport[],
   { width, machine, paint = (_, text) => text }: TableOptions,
 ): Promise<string> {
   const updates = reports.flatMap((report) => report.updates);
@@ -341,6 +360,7 @@ export async function scanAsText(
   const reboot = combineReboots(reports);
   const summary = [
     ...reports.flatMap((report) => [total(report), ...unsoundSources(report)]),
+    ...[describeNotShown(reports) ?? []].flat(),
     ...(reboot?.isRequired ? [`Restart required: ${stripControls(reboot.reason)}`] : []),
   ];
   if (rows.length === 0) return summary.join("\n");
@@ -356,17 +376,17 @@ function unsoundSources({ sources, error }: ScanReport): string[] {
   });
 }
 
-function total(report: ScanReport): string {
-  const { name, result, error } = report;
+/** Counts all updates that were found, also those that are not shown. */
+function total({ name, result, error, updates: shown, found = shown }: ShownReport): string {
   if (error) return `${name}: failed`;
-  const updates = counted(report);
+  const updates = counted({ updates: found });
   const security = updates.filter((update) => update.security === true).length;
   const sizeBytes = updates.reduce((sum, update) => sum + (update.sizeBytes ?? 0), 0);
   const waiting = updates.length === 1 ? "1 update" : `${updates.length} updates`;
   // Windows Update states only the maximum size of a download.
   const bound = name === "winupdate" ? "at most " : "";
   const size = updates.length === 0 ? "" : `, ${bound}${describeSize(sizeBytes)} to download`;
-  const ignored = report.updates.length - updates.length;
+  const ignored = found.length - updates.length;
   return [
     `${name}: ${waiting}, ${security} security${size}`,
     ignored === 0 ? "" : `, ${ignored} ignored`,

@@ -1,7 +1,11 @@
 /** What `pennon status` and `config show` say of the keys with which the server signs commands. */
 
-import { describeKeyFault } from "../agent/health.ts";
-import type { KeySource, ServerKeys, UnsignedCommands } from "../server/key_trust.ts";
+import {
+  describeKeyFault,
+  type KeySource,
+  type ServerKeys,
+  type UnsignedCommands,
+} from "../server/key_trust.ts";
 import { describeDuration, isoInstant } from "./terminal_text.ts";
 
 const SOURCES: Readonly<Record<KeySource, string>> = {
@@ -55,7 +59,10 @@ export function withServerKeys(settings: readonly Shown[], { trust }: ServerKeys
   });
 }
 
-/** Lines of the text: title and text; an empty title continues the line above. */
+/**
+ * Lines of the text: title and text; an empty title continues the line above. That all commands are
+ * refused is a matter of health.
+ */
 export function describeSigning(
   keys: ServerKeys,
   unsigned: UnsignedCommands,
@@ -63,14 +70,13 @@ export function describeSigning(
 ): (readonly [title: string, text: string])[] {
   const { trust, pinnedAtMs, refusedCommands, lastRefusal } = keys;
   const { pinned, source, others } = trust;
-  const fault = describeKeyFault(trust);
   const lines: [string, string][] = [];
-  if (fault !== null) lines.push(["ATTENTION", `${fault.words}. Next: ${fault.next}`]);
   if (pinned !== null && source !== null) {
     const since = pinnedAtMs === null ? "" : `, ${describeDuration(nowMs - pinnedAtMs)} ago`;
     lines.push(["Server key", pinned.keyId], ["", `pinned ${SOURCES[source]}${since}`]);
     if (others.length > 0) lines.push(["", `and ${others.map(({ keyId }) => keyId).join(", ")}`]);
-  } else if (fault === null) {
+  } else if (trust.isRatcheted) lines.push(["Server key", "lost; no command runs"]);
+  else {
     const consequence = unsigned === "never"
       ? "no command runs without a signature"
       : "commands that only read run without a signature";

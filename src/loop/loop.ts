@@ -134,7 +134,7 @@ export class Loop {
     this.#state = { ...this.#state, isOnce: true };
     this.#deps.runner.resume(signals.shutdownSignal);
     try {
-      const reached = await this.#checkIn(signals);
+      const reached = await this.#checkIn(signals, { isOnly: true });
       const isStuck = await this.#deps.runner.idleOrStuck() === "stuck" ||
         this.#intake.unstored > 0;
       if (isStuck) throw new Error("Cannot run commands: the disk accepts no writes");
@@ -249,7 +249,10 @@ export class Loop {
     return this.#sending === null ? this.#sender.dueInMs() : Infinity;
   }
 
-  async #checkIn({ shutdownSignal, deadlineSignal }: ShutdownSignals): Promise<boolean> {
+  async #checkIn(
+    { shutdownSignal, deadlineSignal }: ShutdownSignals,
+    { isOnly }: { readonly isOnly: boolean } = { isOnly: false },
+  ): Promise<boolean> {
     const { connection } = this.#deps;
     const wasOut = connection.state.outage !== null || !this.#isBack;
     if (connection.waitMs("check_in") <= 0) await this.#saveAhead();
@@ -277,7 +280,7 @@ export class Loop {
       ? nextCheckInAtMs + this.#deps.polling.rapidIntervalMs
       : null;
     this.#state = { ...this.#state, nextCheckInAtMs, afterCrashAtMs };
-    closeCheckIn(this.#deps, answer, dueInMs);
+    closeCheckIn(this.#deps, answer, { dueInMs, isOnly });
     if (answer.kind === "ok") {
       await this.#appendSystemInfo();
       await this.#deps.keyRing.lookUpIfDue(deadlineSignal);

@@ -138,6 +138,11 @@ export interface Files {
   /** Names in a directory, in no order; empty if there is no such directory. */
   list(purpose: string, path: string): Promise<string[]>;
   /**
+   * Opens an existing file for writing, and closes it unchanged; `false` if there is none. Throws where
+   * that is refused: for lack of rights, or on a read-only file system. A full disk allows it.
+   */
+  checkWritable(purpose: string, path: string): Promise<boolean>;
+  /**
    * Acquires the lock at `path`; returns `undefined` at once if another process has it, or is in
    * `isLocked` at this instant.
    */

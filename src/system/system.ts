@@ -69,8 +69,9 @@ export interface System {
   /** Calls `listener` at each event of the host; the result removes it. */
   onHostEvent(listener: (event: HostEvent) => void): () => void;
   /**
-   * Calls `listener` when the process is asked to stop (SIGINT, SIGTERM); the result removes it. The
-   * process then ends within 5 s in any case, and at once at a second request or without a listener.
+   * Calls `listener` when the process is asked to stop (SIGINT, SIGTERM; the agent by SIGHUP too); the
+   * result removes it. The process then ends within 5 s in any case, and at once at a second request or
+   * without a listener.
    */
   onStopRequest(listener: (signal: string) => void): () => void;
   /**

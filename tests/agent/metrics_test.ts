@@ -90,7 +90,12 @@ function statusOf(change: Partial<Status> = {}): Status {
     },
     commands: null,
     limits: { maxEvents: 100, maxBytes: 10_000, maxAttempts: 10 },
-    disk: { note: { disk: "ok", events: 0 } as Status["disk"]["note"], bufferError: null },
+    disk: {
+      refusal: null,
+      isFull: false,
+      note: { disk: "ok", events: 0 } as Status["disk"]["note"],
+      bufferError: null,
+    },
     scannerBreakers: { apt: OPEN },
     scans: { apt: APT },
     scanners: { enabled: ["apt"], available: ["apt"] },
@@ -103,9 +108,23 @@ function statusOf(change: Partial<Status> = {}): Status {
 const HEALTH: AgentHealth = {
   level: "degraded",
   reasons: [
-    { code: "outage", level: "degraded", words: "w", sinceMs: null, next: null },
-    { code: "scan_failed", level: "degraded", words: "w", sinceMs: null, next: null },
-    { code: "scan_failed", level: "degraded", words: "w", sinceMs: null, next: null },
+    { code: "outage", level: "degraded", words: "w", because: null, sinceMs: null, next: null },
+    {
+      code: "scan_failed",
+      level: "degraded",
+      words: "w",
+      because: null,
+      sinceMs: null,
+      next: null,
+    },
+    {
+      code: "scan_failed",
+      level: "degraded",
+      words: "w",
+      because: null,
+      sinceMs: null,
+      next: null,
+    },
   ],
   server: { state: "failing", sinceMs: NOW_MS - HOUR_MS, why: "HTTP 500" },
   nextAttemptAtMs: null,
@@ -187,7 +206,7 @@ Deno.test("collectMetrics() has no sample for what is unknown", () => {
     holder: null,
     state: null,
     buffer: null,
-    disk: { note: null, bufferError: "damaged" },
+    disk: { refusal: null, isFull: false, note: null, bufferError: "damaged" },
     scannerBreakers: {},
     scans: {
       apt: {

@@ -73,14 +73,14 @@ Deno.test("OtlpExport sends the agent's events, without secrets, and logs every 
   await settle();
   exporter.log.warning("scan failed", { why: "very-secret-token", token: "x", scanner: "apt" });
   exporter.log.info("checked in");
-  exporter.log.error("refused", { security_event: "bad_signature" });
+  exporter.log.error("command not run", { security_event: "bad_signature" });
   exporter.log.debug("scan failed");
   await system.clock.advance(60_000);
   assertEquals(log.events.length, 4);
   const [sent] = records();
   assertEquals(sent.map(({ body }: { body: unknown }) => body), [
     { stringValue: "scan failed" },
-    { stringValue: "refused" },
+    { stringValue: "command not run" },
   ]);
   const text = JSON.stringify(sent);
   assert(!text.includes("very-secret-token") && text.includes("(hidden)"), text);

@@ -4,7 +4,8 @@ import { locations } from "../../src/config/locations.ts";
 import { type Identity, saveIdentity } from "../../src/identity.ts";
 import { NO_KEYS, NO_SERVER_KEYS, saveServerKeys } from "../../src/server/key_trust.ts";
 import { FakeSystem } from "../fakes/system.ts";
-import { runCli } from "./run_cli.ts";
+import { succeeded } from "../scanners/fixture.ts";
+import { enrolled, runCli } from "./run_cli.ts";
 
 const STATE = "/state";
 
@@ -41,6 +42,9 @@ Deno.test("config check reports whether the configuration is valid, and its file
     schema: "pennon.config-check/1",
     ok: true,
     file: null,
+    errors: [],
+    warnings: [],
+    state_directory: "/home/test/.local/state/pennon",
   });
   system.files.texts.set("/etc/pennon/config.toml", "[server]\n");
   assertEquals((await check()).out, "The configuration is valid (/etc/pennon/config.toml)\n");
@@ -48,6 +52,71 @@ Deno.test("config check reports whether the configuration is valid, and its file
   system.files.texts.set("/etc/pennon/config.toml", "[backoff]\nbase = 5\ncap = 6\n");
   const bad = await check();
   assertEquals([bad.code, bad.out, bad.err.trimEnd().split("\n").length], [2, "", 2]);
+  const asJson = await check("--json");
+  const { ok, errors } = JSON.parse(asJson.out);
+  assertEquals([asJson.code, asJson.err, ok, errors.length], [2, bad.err, false, 2]);
+});
+
+Deno.test("config check finds what run would refuse, and prints each warning once", async () => {
+  const system = new FakeSystem();
+  const check = async (...words: string[]) =>
+    await runCli(system, "config", "check", "--state-dir", STATE, ...words);
+  system.files.texts.set(
+    "/etc/pennon/config.toml",
+    '[server]\nurl = "http://new.test"\n[tls]\nca_file = "/ca.pem"\n',
+  );
+  const missing = await check();
+  assertEquals([missing.code, missing.out], [2, ""]);
+  assertStringIncludes(missing.err, 'pennon: Cannot use tls.ca_file: no file "/ca.pem". Next: ');
+  const { ok, warnings, state_directory } = JSON.parse((await check("--json")).out);
+  assertEquals([ok, state_directory], [false, STATE]);
+  assertEquals(warnings.length, 2, "not https; the files of [tls] have no effect");
+  for (const warning of warnings) assertEquals(missing.err.split(warning).length, 2, warning);
+  system.files.texts.set("/etc/pennon/config.toml", '[server]\nurl = "http://new.test"\n');
+  await saveIdentity(system, STATE, { ...identity, serverUrl: "https://old.test" });
+  const other = await check();
+  assertEquals(other.code, 2);
+  assertStringIncludes(other.err, 'registered with "https://old.test", but server.url is');
+  // Another user may check the configuration.
+  system.files.fail("read the identity", "denied");
+  const hidden = await check();
+  assertEquals(hidden.code, 0);
+  assertStringIncludes(hidden.err, "pennon: not checked against the registration: ");
+});
+
+Deno.test("config check and run name a variable that no setting reads", async () => {
+  const { system, server } = await enrolled();
+  system.runCommand = (argv) =>
+    Promise.resolve(
+      argv[1] === "/proc/4242/environ"
+        ? succeeded("PENNON_LOG_LEVLE=debug\0")
+        : { ...succeeded(""), code: 1 },
+    );
+  const says = "pennon: the variable PENNON_LOG_LEVLE has no effect: there is no such setting; " +
+    'did you mean "PENNON_LOG_LEVEL"?\n';
+  const checked = await runCli(system, "config", "check");
+  assertEquals([checked.code, checked.err], [0, `${says}`]);
+  const ran = await runCli(system, "run", "--once");
+  assertEquals([ran.code, server.mood.kind], [0, "well"]);
+  assertStringIncludes(ran.err, says);
+  assertEquals((await runCli(system, "status")).err, "");
+});
+
+Deno.test("config show marks the interval that the server has set, and none that is the same", async () => {
+  const system = new FakeSystem();
+  const shown = async () => {
+    const { out } = await runCli(system, "config", "show", "--state-dir", STATE);
+    return /^polling\.interval +(.*)$/m.exec(out)?.[1]?.replaceAll(/ +/g, " ");
+  };
+  assertEquals(await shown(), "5m default");
+  system.files.texts.set("/etc/pennon/config.toml", '[polling]\ninterval = "10m"\n');
+  await saveIdentity(system, STATE, { ...identity, serverUrl: "https://a.test", intervalMs: null });
+  assertEquals(await shown(), "10m file: /etc/pennon/config.toml, line 2");
+  const own = { ...identity, serverUrl: "https://a.test", intervalMs: 60_000 };
+  await saveIdentity(system, STATE, own);
+  assertEquals(await shown(), "1m server, instead of 10m");
+  await saveIdentity(system, STATE, { ...own, intervalMs: 600_000 });
+  assertEquals(await shown(), "10m file: /etc/pennon/config.toml, line 2");
 });
 
 Deno.test("config show --json has every setting", async () => {
@@ -92,7 +161,7 @@ Deno.test("config without check or show is a usage error", async () => {
   for (const words of [[], ["eat"]]) {
     const { code, err } = await runCli(new FakeSystem(), "config", ...words);
     assertEquals(code, 2);
-    assertStringIncludes(err, 'it takes "check" or "show"');
+    assertStringIncludes(err, "one of check, show");
   }
 });
 

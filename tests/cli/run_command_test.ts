@@ -28,7 +28,7 @@ async function hangingAgent(where = "/commands") {
     await settle();
   }
   assertEquals(server.count(where), 1);
-  const signal = () => system.stopListeners.forEach((listener) => listener("SIGTERM"));
+  const signal = (name = "SIGTERM") => system.stopListeners.forEach((listener) => listener(name));
   const advance = async (ms: number) => {
     await system.clock.advance(ms);
     await settle();
@@ -49,6 +49,16 @@ async function assertStops(where: string): Promise<void> {
 
 Deno.test("a stop request ends a request without an answer after 4 s, and not before", () =>
   assertStops("/commands"));
+
+Deno.test("run ends with 129 after SIGHUP, and tries to deliver before", async () => {
+  const { system, running, signal, advance, ended } = await hangingAgent("/commands");
+  signal("SIGHUP");
+  await advance(3_999);
+  assertEquals(ended(), null);
+  await advance(1);
+  assertEquals(await running, 129);
+  assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
+});
 
 Deno.test("a stop request does not wait for a renewal without an answer", () =>
   assertStops("/renew"));

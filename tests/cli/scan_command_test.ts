@@ -47,7 +47,51 @@ Deno.test("scan asks only the configured scanners, and reports no absent one wit
   system.environment.set("PENNON_SCANNERS_ENABLED", "dnf");
   const { code, out } = await runCli(system, "scan", "--json");
   const names = JSON.parse(out).scanners.map(({ name }: { name: string }) => name);
-  assertEquals([code, names], [0, ["dnf"]]);
+  assertEquals([code, names], [1, ["dnf"]]);
+});
+
+Deno.test("scan returns 1 and says why if there is nothing to ask", async () => {
+  const rows: [enabled: string | null, says: string][] = [
+    [null, "pennon: Cannot scan: no package manager that Pennon knows is on this host\n"],
+    ["dnf,winget", "pennon: Cannot scan: none of scanners.enabled is on this host: dnf, winget\n"],
+    [",", "pennon: Cannot scan: scanners.enabled is empty. Next: "],
+  ];
+  for (const [enabled, says] of rows) {
+    const system = new FakeSystem();
+    if (enabled !== null) system.environment.set("PENNON_SCANNERS_ENABLED", enabled);
+    for (const how of [[], ["--json"], ["--csv"], ["--security-only"]]) {
+      const { code, err } = await runCli(system, "scan", ...how);
+      assertEquals(code, 1);
+      assertStringIncludes(err, says);
+    }
+  }
+  // One named scanner that is absent is one message, not two.
+  const { code, err } = await runCli(new FakeSystem(), "scan", "--only", "apt");
+  assertEquals([code, err], [1, "pennon: Cannot scan with apt: it is not on this host\n"]);
+});
+
+Deno.test("scan --security-only and --fail-on on a host with apt", async () => {
+  const host = () => withApt((argv) => Promise.resolve(succeeded(captured(argv))));
+  const all = JSON.parse((await runCli(host(), "scan", "--json")).out);
+  const filtered = JSON.parse((await runCli(host(), "scan", "--json", "--security-only")).out);
+  const [before] = all.scanners;
+  const [after] = filtered.scanners;
+  const security = before.updates.filter((update: Update) => update.security === true);
+  assert(security.length > 0 && security.length < before.updates.length, "the host has both");
+  assertEquals([all.filter, before.not_shown], [null, 0]);
+  assertEquals(filtered.filter, "security");
+  assertEquals(after.updates, security);
+  assertEquals(after.not_shown, before.updates.length - security.length);
+  const csv = (await runCli(host(), "scan", "--csv", "--security-only")).out;
+  assertEquals(csv.trimEnd().split("\n").length, security.length + 1);
+  const text = await runCli(host(), "scan", "--security-only");
+  assertEquals(text.code, 0);
+  assertStringIncludes(text.out, `Not shown: ${after.not_shown} updates without a known`);
+  assertStringIncludes(text.out, `apt: ${before.updates.length} updates, ${security.length} sec`);
+  const failing = await runCli(host(), "scan", "--fail-on", "any,security");
+  assertEquals(failing.code, 1);
+  assertStringIncludes(failing.err, `pennon: --fail-on security: ${security.length} security upd`);
+  assertStringIncludes(failing.err, `pennon: --fail-on any: ${before.updates.length} updates\n`);
 });
 
 Deno.test("scan prints the reason of a failure with the scanner's name, and steers no terminal", async () => {
@@ -128,8 +172,8 @@ Deno.test("scan ends its programs at Ctrl-C, and removes its signal listener", a
   await settle();
   system.stopListeners.forEach((listener) => listener("SIGINT"));
   const { code, err } = await scanning;
-  assertEquals([code, stopped, system.stopListeners.size], [1, true, 0]);
-  assertStringIncludes(err, "stopped: SIGINT");
+  assertEquals([code, stopped, system.stopListeners.size], [130, true, 0]);
+  assertEquals(err.split("\n").at(-2), "pennon: interrupted");
 });
 
 Deno.test("scanAsJson() has the fields of the contract, also for absent scanners", () => {
@@ -196,6 +240,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
     schema: "pennon.scan/1",
     host: "h",
     scanned_at: "1970-01-02T00:00:00.000Z",
+    filter: null,
     reboot_required: { required: true, reason: "a new kernel" },
     scanners: [
       {
@@ -216,6 +261,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
         }],
         metadata_age_s: 60,
         scope: "asked as root",
+        not_shown: 0,
         updates: [{
           package: "tool",
           current_version: "1.0",
@@ -245,6 +291,7 @@ Deno.test("scanAsJson() has each field of a scan and of an update, in its place"
         warnings: [],
         sources: [],
         metadata_age_s: null,
+        not_shown: 0,
         updates: [],
       },
     ],

@@ -195,4 +195,10 @@ export class FakeFiles implements Files {
     this.#check(purpose);
     return this.locked.has(path);
   }
+
+  // deno-lint-ignore require-await
+  async checkWritable(purpose: string, path: string): Promise<boolean> {
+    this.#check(purpose);
+    return this.texts.has(path);
+  }
 }

@@ -60,6 +60,7 @@ export class SimDisk {
         }),
       lock: () => read((): FileLock => ({ release: () => {} })),
       isLocked: () => read(() => false),
+      checkWritable: () => read(() => true),
     };
   }
 

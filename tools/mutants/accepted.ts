@@ -411,13 +411,6 @@ export const ACCEPTED: readonly Accepted[] = [
       "The statement before it has set the instant where there was none; only its type allows for none",
   },
   {
-    file: "src/cli/status_command.ts",
-    operator: "number",
-    before: "const every = describeDuration(identity?.intervalMs ?? 0);",
-    after: "const every = describeDuration(identity?.intervalMs ?? 1);",
-    reason: "Either is rounded to 0 s",
-  },
-  {
     file: "src/json.ts",
     operator: "number",
     before: "const BLANK = 6;",

@@ -49,6 +49,11 @@ export const ROWS: readonly Row[] = [
     why: "What the loop promises as a whole",
   },
   {
+    sources: ["src/agent/health.ts", "src/agent/status.ts", "src/cli/"],
+    tests: ["tests/rules/conditions_test.ts"],
+    why: "What an operator reads in each condition of an agent",
+  },
+  {
     sources: ["src/agent/state_directory.ts", "src/loop/command_runner.ts"],
     tests: ["tests/sim/crash_points_test.ts"],
     why: "A crash at every write shows the order in which things reach the disk; it is slow",

@@ -72,6 +72,12 @@ export const realFiles: Files = {
   trace: (purpose, path) => guard(purpose, path, () => tracePath(path)),
   list: (purpose, path) =>
     guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []),
+  checkWritable: (purpose, path) =>
+    guard(purpose, path, async () => {
+      const file = await openRegular(path, "overwrite");
+      await file?.handle.close();
+      return file !== undefined;
+    }),
   lock: (purpose, path) => guard(purpose, path, () => acquireRealLock(path)),
   isLocked: (purpose, path) =>
     guard(purpose, path, () => inspect(path) !== undefined && isRealLockHeld(path)),

@@ -50,7 +50,11 @@ export async function openRegular(
 ): Promise<RegularFile | undefined> {
   if (!isRegular(path)) return undefined;
   const flags = access === "read" ? constants.O_RDONLY : constants.O_RDWR;
-  const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0));
+  const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0)).catch((error) => {
+    if (error.code === "ENOENT") return undefined; // Another process has removed it since.
+    throw error;
+  });
+  if (handle === undefined) return undefined;
   try {
     const facts = factsOfHandle(await handle.stat());
     if (facts.kind !== "file") throw new NotRegularError(path, facts.kind);
@@ -77,8 +81,10 @@ function isRegular(path: string): boolean {
     if (!isAbsence(error)) throw error;
   }
   try {
-    Deno.lstatSync(path);
-  } catch {
+    // Another process may have made the file since.
+    if (!Deno.lstatSync(path).isSymlink) return isRegular(path);
+  } catch (error) {
+    if (error instanceof NotRegularError) throw error;
     return false;
   }
   throw new NotRegularError(path, "link");

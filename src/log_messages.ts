@@ -123,6 +123,13 @@ export const LOG_MESSAGES = {
   // Requests of an operator.
   "operator.breaker_reset": "breaker reset by an operator",
   "operator.request_failed": "reset request failed",
+  // Metrics and events for monitoring.
+  "metrics.not_written": "metrics not written",
+  "metrics.written_again": "metrics written again",
+  "telemetry.not_delivered": "telemetry not delivered",
+  "telemetry.delivered_again": "telemetry delivered again",
+  "telemetry.part_rejected": "collector rejected a part",
+  "telemetry.ended": "telemetry ended",
 } as const;
 
 /** A code of the log. */

@@ -208,6 +208,14 @@ export async function checkStateDirectory(deps: Deps, path: string): Promise<Dis
   return await distrust(deps, { name: "the state directory", path, use: "state directory" });
 }
 
+/**
+ * Checks the file of metrics and the path to it, even if it does not exist yet: who can replace the file
+ * while it is written can make root change another one.
+ */
+export async function checkMetricsFile(deps: Deps, path: string): Promise<Distrust> {
+  return await distrust(deps, { name: "metrics.textfile", path, use: "configuration" });
+}
+
 /** `facts`: those of the open file, if there is one; else those of what the path leads to now. */
 async function distrust(
   { files, machine }: Deps,

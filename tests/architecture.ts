@@ -22,6 +22,7 @@ const RANKS: Readonly<Record<string, number>> = {
   scanners: 2,
   installers: 2,
   server: 2,
+  telemetry: 2,
   host: 2,
   service: 2,
   identity: 2,

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FileError, type FileKind, type PathStep } from "../src/system/files.ts";
 import {
+  checkMetricsFile,
   checkStateDirectory,
   type FileUse,
   readRootOwned,
@@ -395,4 +396,16 @@ Deno.test("readRootOwned() reads what only root can have written, whoever asks",
     const bytes = await readRootOwned(system, { name: "a key", path, maxBytes: 100 });
     assertEquals(bytes !== undefined, isRead, change.toString());
   }
+});
+
+Deno.test("checkMetricsFile() refuses root a directory of another user, also for a new file", async () => {
+  const system = new FakeSystem();
+  system.machine.userId = () => 0;
+  const path = "/var/lib/node_exporter/pennon.prom";
+  system.files.texts.set("/var/lib/node_exporter/other.prom", "");
+  assertEquals((await checkMetricsFile(system, path)).errors, []);
+  system.files.owners.set("/var/lib/node_exporter", 999);
+  const { errors } = await checkMetricsFile(system, path);
+  assertEquals(errors.length, 1);
+  assert(errors[0]?.startsWith("Cannot trust metrics.textfile:"), errors[0]);
 });

@@ -56,6 +56,11 @@ const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./status_command.ts")).statusCommand,
   },
   {
+    name: "metrics",
+    summary: "Print metrics for Prometheus",
+    load: async () => (await import("./metrics_command.ts")).metricsCommand,
+  },
+  {
     name: "events",
     summary: "List buffered events; requeue or delete dead letters",
     load: async () => (await import("./events_command.ts")).eventsCommand,

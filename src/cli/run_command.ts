@@ -4,6 +4,7 @@ import { type Agent, openAgent } from "../agent/agent.ts";
 import { unknownVariables } from "../agent/config_check.ts";
 import { isSet } from "../config.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
+import { openTelemetry, type Telemetry } from "../agent/telemetry.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { LogFile } from "../log_file.ts";
@@ -48,17 +49,16 @@ export const runCommand: CliCommand = {
         log.error("state directory not locked: a second agent could start", { why }),
     });
     try {
+      const { agentId, serverUrl } = identity;
+      const deps = { system, config, stateDirectory, log, secrets };
+      const telemetry = await openTelemetry({ ...deps, agentId });
       const agent = await openAgent({
-        system,
-        config,
+        ...deps,
         identity,
-        stateDirectory,
-        log,
-        secrets,
+        log: telemetry.log,
         lock,
         isSet: (path) => isSet(loaded, path),
       });
-      const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
       const manager = await system.connectServiceManager(stateDirectory);
       const report = async (state: "ready" | "stopping") => {
@@ -71,7 +71,7 @@ export const runCommand: CliCommand = {
       try {
         const once = given.flags.has("once");
         const onStop = () => void report("stopping");
-        return await untilStopped(system, log, { agent, once, onStop });
+        return await untilStopped(system, log, { agent, telemetry, once, onStop });
       } finally {
         ended.abort();
         await watching;
@@ -99,7 +99,12 @@ function openLogFile(
 async function untilStopped(
   system: System,
   log: Log,
-  { agent, once, onStop }: { agent: Agent; once: boolean; onStop: () => void },
+  { agent, telemetry, once, onStop }: {
+    agent: Agent;
+    telemetry: Telemetry;
+    once: boolean;
+    onStop: () => void;
+  },
 ): Promise<ExitCode> {
   const stop = new AbortController();
   const deadline = new AbortController();
@@ -117,6 +122,8 @@ async function untilStopped(
   });
   const endHints = system.onHostEvent((event) => agent.loop.onHostEvent(event));
   const signals = { shutdownSignal: stop.signal, deadlineSignal: deadline.signal };
+  // A stop request ends it beside the delivery, for which there is little time.
+  const measuring = telemetry.run(AbortSignal.any([stop.signal, done.signal]));
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
     const outcome = await work;
@@ -125,6 +132,7 @@ async function untilStopped(
     return outcome === false ? 1 : 0;
   } finally {
     done.abort(new Error("the agent stopped"));
+    await measuring;
     endListening();
     endHints();
   }

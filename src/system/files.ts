@@ -73,6 +73,11 @@ export interface WriteOptions {
   readonly durability?: Durability;
   /** UTF-16 is little-endian with a byte order mark, as Windows writes it. @default "utf-8" */
   readonly encoding?: "utf-8" | "utf-16";
+  /**
+   * The temporary file, where the process may create no other; one that is there is replaced. Only one
+   * process at a time may write such a file. @default a new name for each write
+   */
+  readonly temporaryPath?: string;
 }
 
 /** A text, and the attributes of the very file from which it was read. */

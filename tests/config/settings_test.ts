@@ -54,6 +54,11 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
   ["scanners.min_open", "15m", 'a duration from "1s" to "1d"'],
   ["scanners.max_open", "6h", 'a duration from "1s" to "7d"'],
   ["commands.unsigned", "read_only", 'one of "read_only", "never"'],
+  ["metrics.textfile", "", 'an absolute path that ends in ".prom"'],
+  ["telemetry.otlp_endpoint", "", "the address of an OTLP/HTTP collector, http:// or https://"],
+  ["telemetry.otlp_headers", "", 'a list of texts like "authorization=Bearer TOKEN"'],
+  ["telemetry.ca_file", "", "the path of a file"],
+  ["telemetry.interval", "1m", 'a duration from "10s" to "1h"'],
   ["watchdog.limit", "2m", 'a duration from "5s" to "1h"'],
   ["log.level", "info", 'one of "debug", "info", "warning", "error"'],
   ["log.format", "text", 'one of "text", "json"'],
@@ -94,9 +99,9 @@ Deno.test("a setting is read from PENNON_ and its path, and some from common var
   ]);
 });
 
-Deno.test("the registration token is the only setting that is never shown", () => {
+Deno.test("the registration token and the collector's headers are never shown, and nothing else", () => {
   const secrets = ALL_SETTINGS.filter(({ isSecret }) => isSecret).map(({ path }) => path);
-  assertEquals(secrets, ["server.registration_token"]);
+  assertEquals(secrets, ["server.registration_token", "telemetry.otlp_headers"]);
 });
 
 Deno.test("a proxy is reached at http:// alone, a server at either", () => {
@@ -138,6 +143,7 @@ const RANGES: Readonly<
   "scanners.consecutive_failures": ["0", "1", "100", "101"],
   "scanners.min_open": ["999ms", "1s", "1d", "86400001ms"],
   "scanners.max_open": ["999ms", "1s", "7d", "604800001ms"],
+  "telemetry.interval": ["9999ms", "10s", "1h", "3600001ms"],
   "watchdog.limit": ["4999ms", "5s", "1h", "3600001ms"],
   "log.max_size": ["65535B", "64KiB", "1GiB", "1073741825B"],
   "log.old_files": ["-1", "0", "100", "101"],
@@ -370,4 +376,14 @@ Deno.test("log.file takes a plain name that ends in .log, and no path", () => {
     "a.log:s",
   ];
   for (const name of refused) assertEquals(kind.read(name), undefined, name);
+});
+
+Deno.test("telemetry.otlp_headers takes headers of HTTP, and nothing that would end one", () => {
+  const kind = ALL_SETTINGS.find(({ path }) => path === "telemetry.otlp_headers")?.kind;
+  const fine = ["authorization=Bearer abc=", "x-scope-orgid=1"];
+  assertEquals(kind?.read(fine), fine);
+  assertEquals(kind?.read("a=1,b=2"), ["a=1", "b=2"]);
+  for (const wrong of ["authorization", "=x", "a b=c", "a=", "a:b=c", "a=\u00e9"]) {
+    assertEquals(kind?.read([wrong]), undefined, wrong);
+  }
 });

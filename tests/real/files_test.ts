@@ -115,6 +115,26 @@ Deno.test("writeText() shows a reader the old text or the new one, never a part"
     assertEquals(namesIn(folder), ["text"]);
   }));
 
+Deno.test("writeText() writes to the temporary file that it is given, and replaces what is there", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/a.prom`;
+    const temporaryPath = `${path}.tmp`;
+    await Deno.writeTextFile(temporaryPath, "left by a process that died");
+    const options = { mode: 0o644, durability: "none", temporaryPath } as const;
+    for (const text of ["one", "two"]) {
+      await realFiles.writeText("write it", path, text, options);
+      assertEquals(await Deno.readTextFile(path), text);
+    }
+    assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["a.prom"]);
+    if (Deno.build.os === "windows") return;
+    // Nobody can place a link there through which another file is written.
+    await Deno.writeTextFile(`${folder}/other`, "untouched");
+    await Deno.symlink(`${folder}/other`, temporaryPath);
+    await realFiles.writeText("write it", path, "three", options);
+    assertEquals(await Deno.readTextFile(`${folder}/other`), "untouched");
+    assertEquals(await Deno.readTextFile(path), "three");
+  }));
+
 Deno.test("writeText() lets writers of one file race; one of them wins whole", () =>
   inFolder(async (folder) => {
     const path = `${folder}/text`;

@@ -122,10 +122,11 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** Draws a new temporary name for each write, so that two writers never share one. */
+/** Draws a new temporary name for each write unless one is given: two writers never share one. */
 async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
-  const { durability = "name", encoding = "utf-8" } = options;
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  const { durability = "name", encoding = "utf-8", temporaryPath } = options;
+  const temporary = temporaryPath ?? `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  if (temporaryPath !== undefined) await unlessAbsent(Deno.remove(temporary));
   try {
     const bytes = encoding === "utf-16"
       ? Buffer.from(`\ufeff${text}`, "utf16le")
@@ -137,7 +138,7 @@ async function writeText(path: string, text: string, options: WriteOptions): Pro
     throw error;
   }
   if (durability === "name") await syncParent(path);
-  removeLeftovers(path);
+  if (temporaryPath === undefined) removeLeftovers(path);
 }
 
 /** Leaves no part of a file: one that cannot be written whole is removed. */

@@ -132,11 +132,8 @@ export const LOG_MESSAGES = {
   "telemetry.ended": "telemetry ended",
 } as const;
 
-/** A code of the log. */
-type LogCode = keyof typeof LOG_MESSAGES;
-
 /** A message of the log: the compiler accepts no other. */
-export type LogMessage = typeof LOG_MESSAGES[LogCode];
+export type LogMessage = typeof LOG_MESSAGES[keyof typeof LOG_MESSAGES];
 
 const CODES: ReadonlyMap<string, string> = new Map(
   Object.entries(LOG_MESSAGES).map(([code, message]) => [message, code]),

@@ -61,8 +61,8 @@ type StopSignal = keyof typeof INTERRUPTED;
 const workerScope = globalThis as unknown as EventTarget & { postMessage(message: Report): void };
 
 /**
- * Windows has no SIGTERM from outside. There Ctrl-Break comes as SIGBREAK, and the closing of the console
- * as SIGBREAK with Deno 2.6, which knows no SIGHUP on Windows, and as SIGHUP with Deno 2.9.
+ * On Windows these are what Deno 2.9 knows of Ctrl-C, Ctrl-Break and the closing of the console. Deno 2.6
+ * documents no SIGHUP there, and may refuse it; the C library reports the closing as SIGBREAK then.
  */
 const STOP_SIGNALS: readonly StopSignal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK", "SIGHUP"]

@@ -150,6 +150,7 @@ Deno.test("pennon diagnostics works where the configuration and the state cannot
   system.files.texts.set("/etc/pennon/config.toml", "[server\n");
   system.files.fail("read the state", "denied");
   system.machine.hostName = () => "a host/../ß";
+  system.files.ofHost.clear(); // No machine id either.
   const { code } = await runCli(system, "diagnostics", "--yes");
   assertEquals(code, 0);
   const [path = ""] = system.files.created.keys();
@@ -158,6 +159,7 @@ Deno.test("pennon diagnostics works where the configuration and the state cannot
   const textOf = (name: string) => entries.find((entry) => entry.name.endsWith(name))?.text ?? "";
   assertEquals(textOf("status.txt"), "");
   assertStringIncludes(textOf("doctor.txt"), "FAIL  configuration");
+  assertEquals(JSON.parse(textOf("about.json")).machine_id_sha256, null);
   const { problems } = JSON.parse(textOf("configuration.json"));
   assertStringIncludes(problems[0], "/etc/pennon/config.toml");
 });

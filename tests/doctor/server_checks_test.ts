@@ -120,6 +120,7 @@ Deno.test("judgeServer() warns on either side of its limits", () => {
 Deno.test("judgeServer() says what it does not know", () => {
   const unseen = finding("tls", { certificates: failure("timeout", "no answer in time") });
   assertEquals([unseen.level, unseen.seen.includes("not known")], ["ok", true]);
+  assertEquals(finding("tls", { certificates: null }), unseen);
   const { serverAtMs: _, ...undated } = HEALTHY as Extract<typeof HEALTHY, { kind: "ok" }>;
   assertEquals(finding("clock", { health: undated }).level, "skip");
   assertEquals(finding("server version", { version: null }).seen, "says none, as RedFlag 0.1 does");

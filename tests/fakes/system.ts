@@ -96,7 +96,7 @@ export class FakeNetwork implements Network {
   connection: string | HttpError = "192.0.2.1";
   certificates: readonly PeerCertificate[] | HttpError = [];
   /** The proxy of each time that certificates were read; `null`: none. */
-  readonly shown: (string | null)[] = [];
+  readonly shown: (string | null | undefined)[] = [];
 
   resolve(): Promise<readonly string[]> {
     return answerOf(this.addresses);
@@ -107,7 +107,7 @@ export class FakeNetwork implements Network {
   readCertificates(
     peer: Parameters<Network["readCertificates"]>[0],
   ): Promise<readonly PeerCertificate[]> {
-    this.shown.push(peer.proxyUrl ?? null);
+    this.shown.push("proxyUrl" in peer ? peer.proxyUrl : null);
     return answerOf(this.certificates);
   }
 }

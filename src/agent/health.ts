@@ -200,7 +200,7 @@ function isServedByOnce(state: StoredState, nowMs: number): boolean {
 
 function assessServer(status: Status): HealthReason[] {
   const { holder, identity, state, nowMs } = status;
-  if (holder === null || identity === null || state === null) return [];
+  if (identity === null || state === null || (holder === null && !state.isOnce)) return [];
   const { operatorAction, outage, doubt, breaker } = state.connection;
   if (operatorAction !== null) {
     const { cause, facts = {}, sinceMs } = operatorAction;
@@ -214,7 +214,10 @@ function assessServer(status: Status): HealthReason[] {
     const lastsMs = nowMs - sinceMs;
     const more = { sinceMs, next: outageAdvice(outage) };
     if (lastsMs >= OUTAGE_FAILED_MS) reasons.push(failed("outage", outageWords(outage), more));
-    else if (lastsMs >= OUTAGE_TOLERATED_MS || breaker.state !== "closed") {
+    else if (
+      // After a cycle of `run --once` no process tries again soon.
+      lastsMs >= OUTAGE_TOLERATED_MS || breaker.state !== "closed" || holder === null
+    ) {
       reasons.push(degraded("outage", outageWords(outage), more));
     }
   } else if (breaker.state !== "closed") {
@@ -292,12 +295,11 @@ function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
       next: DISK_ADVICE["denied"] ?? null,
     }));
   } else if (holder !== null && note === null) {
-    const [code, words] = disk.isFull ? ["full", "the disk is full"] : ["refused", DISK_REFUSED];
-    reasons.push(
-      failed(`disk_${code}`, `${words}: the agent could not even write its state to it`, {
-        next: DISK_ADVICE[code] ?? DISK_ADVICE["denied"] ?? null,
-      }),
-    );
+    const code = disk.isFull ? "full" : "refused";
+    const words = `${DISK_WORDS[code]}: the agent could not even write its state to it`;
+    reasons.push(failed(`disk_${code}`, words, {
+      next: DISK_ADVICE[code] ?? DISK_ADVICE["denied"] ?? null,
+    }));
   } else if (note !== null && note.disk !== "ok") {
     const atRisk = note.events + note.acknowledgements === 0
       ? ""
@@ -324,10 +326,9 @@ function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
   return reasons;
 }
 
-const DISK_REFUSED = "the disk refuses writes";
-
 const DISK_WORDS: Readonly<Record<string, string>> = {
   full: "the disk is full",
+  refused: "the disk refuses writes",
   denied: "the disk is read-only or forbidden",
   io: "the disk has errors",
   corrupt: "the buffer is damaged",
@@ -435,11 +436,7 @@ function assessScanners(status: Status): HealthReason[] {
   return reasons;
 }
 
-interface More {
-  readonly sinceMs?: number | null;
-  readonly because?: string;
-  readonly next: string | null;
-}
+type More = Pick<HealthReason, "next"> & Partial<Pick<HealthReason, "sinceMs" | "because">>;
 
 function failed(code: string, words: string, more: More): HealthReason {
   const { sinceMs = null, because = null, next } = more;

@@ -72,14 +72,18 @@ export interface DiskStatus {
   readonly note: SavedDiskStatus | null;
   /** Why a file of the agent cannot be written, as on a read-only disk; `null`: none refuses. */
   readonly refusal: string | null;
-  /** Whether the disk has no room for a file, so that an agent cannot even write its note. */
+  /** Whether the disk has so little room that a refusal means that it is full. */
   readonly isFull: boolean;
   /** Why the buffer could not be read; `null`: it could, or there is none. */
   readonly bufferError: string | null;
 }
 
-/** Two pages: the least that a small file takes with its name. */
-const LEAST_FREE_BYTES = 8_192;
+/**
+ * What a full disk may still count as free, and give to no file: ext4 keeps 2 % of the blocks, 16 MiB at
+ * most, for its own use (`reserved_clusters`, https://docs.kernel.org/admin-guide/ext4.html).
+ */
+const FULL_SHARE = 0.05;
+const FULL_BYTES = 64 * 1_048_576;
 
 /** Where the status is read, and the settings that are a part of it. */
 export interface StatusOptions {
@@ -117,7 +121,7 @@ export async function readStatus(system: System, options: StatusOptions): Promis
     disk: {
       note: isOfHolder ? note : null,
       refusal: await findRefusal(system, stateDirectory),
-      isFull: (system.machine.disk(stateDirectory)?.freeBytes ?? Infinity) < LEAST_FREE_BYTES,
+      isFull: isFull(system.machine.disk(stateDirectory)),
       bufferError,
     },
     scannerBreakers: await readSavedBreakers(
@@ -170,6 +174,11 @@ async function findRefusal({ files }: System, stateDirectory: string): Promise<s
     if (error instanceof FileError) return error.message;
     throw error;
   }
+}
+
+function isFull(disk: { totalBytes: number; freeBytes: number } | null): boolean {
+  if (disk === null) return false;
+  return disk.freeBytes <= Math.min(FULL_SHARE * disk.totalBytes, FULL_BYTES);
 }
 
 /** Reads the buffer's counts. An unreadable buffer is a part of the status, not an error. */

@@ -243,7 +243,7 @@ function describeBuffer(
   const lines: StatusLine[] = [
     ["Buffer", `${pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
   ];
-  if (isVerbose || deadLetters + evicted > 0) {
+  if (isVerbose || deadLetters + evicted + purged > 0) {
     const counts = `${deadLetters} dead letters, ${evicted} evicted, ${purged} purged`;
     lines.push(["", `${delivered} delivered, ${counts}`]);
   }

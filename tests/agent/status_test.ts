@@ -67,6 +67,24 @@ Deno.test("readStatus() says whether the machine id was drawn", async () => {
   assertEquals((await read(host.system)).hasDrawnMachineId, false);
 });
 
+Deno.test("readStatus() calls a disk full up to what a file system keeps for itself", async () => {
+  const MIB = 1_048_576;
+  const { system } = await ConditionHost.running();
+  const rows: [totalBytes: number, freeBytes: number, isFull: boolean][] = [
+    [2_846_720, 82_944, true], // ext4 of 4 MiB without room for any file.
+    [100, 5, true],
+    [100, 6, false],
+    [1e12, 64 * MIB, true],
+    [1e12, 64 * MIB + 1, false],
+  ];
+  for (const [totalBytes, freeBytes, isFull] of rows) {
+    system.machine = { ...system.machine, disk: () => ({ totalBytes, freeBytes }) };
+    assertEquals((await read(system)).disk.isFull, isFull, `${totalBytes} ${freeBytes}`);
+  }
+  system.machine = { ...system.machine, disk: () => null };
+  assertEquals((await read(system)).disk.isFull, false);
+});
+
 Deno.test("readStatus() throws where the files may not be read", async () => {
   const host = await ConditionHost.running();
   host.system.files.fail("read the identity", "denied");

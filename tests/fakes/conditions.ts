@@ -138,6 +138,37 @@ export const CONDITIONS: readonly Condition[] = [
     { isOnce: true, lastCheckInAtMs: NOW - HOUR },
   ),
   running(
+    "run --once, of which the last cycle was refused",
+    {
+      health: "FAILED: operator action required: the server no longer accepts this agent",
+      check: 2,
+      code: "operator_action_forbidden",
+      ...DEAD,
+    },
+    (host) => host.dies(),
+    { isOnce: true },
+    {
+      operatorAction: {
+        cause: "forbidden",
+        why: "HTTP 403",
+        sinceMs: NOW - HOUR,
+        notBeforeMs: NOW,
+      },
+    },
+  ),
+  running(
+    "run --once, of which the last cycle failed",
+    {
+      health: "DEGRADED: the server is not reachable: connection refused, since 03:13Z (10 s)",
+      check: 1,
+      code: "outage",
+      ...DEAD,
+    },
+    (host) => host.dies(),
+    { isOnce: true },
+    { outage: outage(10 * S) },
+  ),
+  running(
     "run --once three days ago",
     { health: "FAILED: no agent runs", check: 2, code: "agent_not_running", ...DEAD },
     (host) => host.dies(),

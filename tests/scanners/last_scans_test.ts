@@ -93,6 +93,15 @@ Deno.test("saveLastScans() preserves the count of the newest list while scans fa
   assertEquals(counts, [undefined, 2, 2, 0]);
 });
 
+Deno.test("saveLastScans() saves the first warning of a degraded scan, and of no other", async () => {
+  const files = new FakeFiles();
+  const warnings = ["w".repeat(1_001), "second"];
+  const reports = [report("apt", { result: "degraded", warnings }), report("dnf", { warnings })];
+  await saveLastScans(files, "/state", { reports, nowMs: 1_000 });
+  const { apt, dnf } = await readLastScans(files, "/state");
+  assertEquals([apt?.warning, dnf?.warning], ["w".repeat(1_000), null]);
+});
+
 Deno.test("readLastScans() returns no scan from an unreadable file", async () => {
   const files = new FakeFiles();
   assertEquals(await readLastScans(files, "/state"), {});

@@ -346,8 +346,9 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real/regular_file.ts",
     operator: "logical",
-    before: "const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0));",
-    after: "const handle = await open(path, flags | ((constants.O_NONBLOCK)));",
+    before:
+      "const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0)).catch((error) => {",
+    after: "const handle = await open(path, flags | ((constants.O_NONBLOCK))).catch((error) => {",
     reason: "The operator takes undefined for 0, and it is undefined on Windows alone",
   },
   {

@@ -177,3 +177,41 @@ Deno.test({
     }
   },
 });
+
+/** Prints each place that the grammar cannot read. */
+const PARSE = `import sys, tree_sitter, tree_sitter_powershell
+language = tree_sitter.Language(tree_sitter_powershell.language())
+tree = tree_sitter.Parser(language).parse(open(sys.argv[1], "rb").read())
+def walk(node):
+    if node.is_error or node.is_missing: print(node.start_point, node.type)
+    for child in node.children: walk(child)
+walk(tree.root_node)`;
+
+/** PowerShell itself cannot be had everywhere; packages tree-sitter and tree-sitter-powershell of pip can. */
+const PYTHON = Deno.env.get("PENNON_PYTHON") ?? "python3";
+
+async function parses(file: string): Promise<{ code: number; faults: string }> {
+  const { code, stdout } = await new Deno.Command(PYTHON, {
+    args: ["-c", PARSE, file],
+    stderr: "null",
+  }).output();
+  return { code, faults: new TextDecoder().decode(stdout) };
+}
+
+const hasGrammar = !await lacks("python3") && (await parses("/dev/null")).code === 0;
+
+Deno.test({
+  name: "PowerShell's grammar reads the completion script, and finds a fault in a broken one",
+  ignore: !hasGrammar,
+}, async () => {
+  const script = completionScript("powershell", await describedCommands());
+  const file = await Deno.makeTempFile({ suffix: ".ps1" });
+  try {
+    await Deno.writeTextFile(file, script);
+    assertEquals(await parses(file), { code: 0, faults: "" });
+    await Deno.writeTextFile(file, script.replace("foreach (", "foreach "));
+    assertEquals((await parses(file)).faults === "", false);
+  } finally {
+    await Deno.remove(file);
+  }
+});

@@ -3,6 +3,7 @@
 /** The programs that tests ask for, and the package of Debian that has each. */
 export const PACKAGES = {
   bash: "bash",
+  cat: "coreutils",
   chroot: "coreutils",
   createrepo_c: "createrepo-c",
   dnf: "dnf",

@@ -150,3 +150,18 @@ Deno.test({
     assertEquals([code, out], [0, `${shown}${shown}\u001b[H\u001b[J`]);
   },
 });
+
+Deno.test({
+  name: "print() keeps colours on a terminal where the text asks for it, and in no pipe",
+  ignore: await lacks("script", "cat"),
+}, async () => {
+  const code = `terminal.print("\\x1b[31mred\\x1b[0m \\x1b[2Jrest", { colours: true });
+    terminal.print("\\x1b[31mplain\\x1b[0m");`;
+  const onTerminal = await inShell(
+    `words=$(printf '%s ' "$@"); script --quiet --return --command "$words" /dev/null`,
+    code,
+  );
+  assertEquals(onTerminal.out, "\x1b[31mred\x1b[0m [2Jrest\r\n[31mplain[0m\r\n");
+  const inPipe = await inShell(`"$@" | cat`, code);
+  assertEquals(inPipe.out, "[31mred[0m [2Jrest\n[31mplain[0m\n");
+});

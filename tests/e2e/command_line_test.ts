@@ -27,7 +27,7 @@ Deno.test("misuse exits 2, no registration 3, failure 1, each with what to do", 
     const rows: [words: string[], code: number, says: string][] = [
       [["bogus"], 2, 'Cannot run "bogus": no such command'],
       [["scan", "--bogus"], 2, 'Cannot read "--bogus": no such option'],
-      [["events"], 2, 'it takes "list"'],
+      [["events", "eat"], 2, "it takes one of list, show, requeue, purge"],
       [["register"], 2, 'add "--server URL"'],
       [["register", "--server", "junk", "--token", "x"], 2, "Cannot use server.url"],
       [

@@ -28,8 +28,10 @@ async function secretsOf(host: Host): Promise<string[]> {
   return [access_token, payload, signature, refresh_token, registered, PASSWORD, REGISTRATION];
 }
 
-Deno.test("diagnostics writes an archive that tar reads, for its user alone, and never over another", async () => {
-  if (await lacks("tar", "gzip")) return;
+Deno.test({
+  name: "diagnostics writes an archive that tar reads, for its user alone, and never over another",
+  ignore: await lacks("tar", "gzip"),
+}, async () => {
   await onHost(async (host) => {
     await host.register();
     host.server.queueCommand({ type: "collect_specs" });
@@ -72,8 +74,10 @@ Deno.test("diagnostics writes an archive that tar reads, for its user alone, and
   });
 });
 
-Deno.test("diagnostics asks on a terminal, and writes after a yes alone", async () => {
-  if (await lacks("script")) return;
+Deno.test({
+  name: "diagnostics asks on a terminal, and writes after a yes alone",
+  ignore: await lacks("script"),
+}, async () => {
   await onHost(async (host) => {
     for (const [answer, isWritten] of [["n", false], ["y", true]] as const) {
       const archive = `${host.folder}/${answer}.tar.gz`;

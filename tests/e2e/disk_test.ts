@@ -5,7 +5,12 @@ import { SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import type { Program } from "../../tools/program.ts";
 import { lacks } from "../real/lacks.ts";
-import { mountSmallDisk, type SmallDisk, type SmallDiskOptions } from "../real/small_disk.ts";
+import {
+  cannotMount,
+  mountSmallDisk,
+  type SmallDisk,
+  type SmallDiskOptions,
+} from "../real/small_disk.ts";
 import { type Host, onHost, within } from "./harness.ts";
 
 /** A host whose state folder is a small disk of its own. */
@@ -80,7 +85,10 @@ async function runsAndComesBack(
 }
 
 for (const kind of ["tmpfs", "ext4"] as const) {
-  Deno.test(`starts on a full disk (${kind}), runs, and comes back when there is room`, () =>
+  Deno.test({
+    name: `starts on a full disk (${kind}), runs, and comes back when there is room`,
+    ignore: await cannotMount(kind),
+  }, () =>
     onDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (host, disk) => {
       await disk.fill();
       const agent = host.run();
@@ -90,7 +98,10 @@ for (const kind of ["tmpfs", "ext4"] as const) {
       await runsAndComesBack(host, agent, () => disk.makeRoom());
     }));
 
-  Deno.test(`starts on a read-only disk (${kind}), runs, and comes back`, () =>
+  Deno.test({
+    name: `starts on a read-only disk (${kind}), runs, and comes back`,
+    ignore: await cannotMount(kind),
+  }, () =>
     onDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (host, disk) => {
       await disk.remount("ro");
       const agent = host.run();
@@ -101,7 +112,10 @@ for (const kind of ["tmpfs", "ext4"] as const) {
     }));
 }
 
-Deno.test("runs on when its disk fills up, shows what is in memory, and writes it when it can", () =>
+Deno.test({
+  name: "runs on when its disk fills up, shows what is in memory, and writes it when it can",
+  ignore: await cannotMount(),
+}, () =>
   onDisk({ sizeKib: 512 }, async (host, disk) => {
     const agent = host.run();
     await host.until("host facts", () => host.server.state().systemInfo.length > 0);
@@ -178,16 +192,19 @@ Deno.test("leaves a newer Pennon's buffer alone, says so, and uses it as soon as
     await within(again.stop("SIGTERM"), "the end");
   }));
 
-Deno.test("runs on without the right to write its folder, and comes back with it", async () => {
-  if (await lacks("setpriv")) return;
-  await onHost(async (host) => {
-    await host.register();
-    await Deno.chmod(host.stateDirectory, 0o500);
-    // Root may write everywhere, unless it is root without that right.
-    const drop = "-dac_override,-dac_read_search";
-    const agent = host.start(["run", "--log-format", "json"], {
-      wrap: ["setpriv", `--bounding-set=${drop}`, `--inh-caps=${drop}`],
+Deno.test({
+  name: "runs on without the right to write its folder, and comes back with it",
+  ignore: await lacks("setpriv"),
+  async fn() {
+    await onHost(async (host) => {
+      await host.register();
+      await Deno.chmod(host.stateDirectory, 0o500);
+      // Root may write everywhere, unless it is root without that right.
+      const drop = "-dac_override,-dac_read_search";
+      const agent = host.start(["run", "--log-format", "json"], {
+        wrap: ["setpriv", `--bounding-set=${drop}`, `--inh-caps=${drop}`],
+      });
+      await runsAndComesBack(host, agent, () => Deno.chmod(host.stateDirectory, 0o700));
     });
-    await runsAndComesBack(host, agent, () => Deno.chmod(host.stateDirectory, 0o700));
-  });
+  },
 });

@@ -206,8 +206,10 @@ Deno.test("doctor: a clock that is off by an hour, and one by two minutes", asyn
   });
 });
 
-Deno.test("doctor: certificates of an unknown authority, of another name, and past their end", async (t) => {
-  if (await lacks("openssl")) return;
+Deno.test({
+  name: "doctor: certificates of an unknown authority, of another name, and past their end",
+  ignore: await lacks("openssl"),
+}, async (t) => {
   await using authority = await Authority.make();
   const trusting = `[tls]\nca_file = "${authority.file}"\n`;
   await onHost(async (host) => {

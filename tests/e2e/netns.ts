@@ -19,15 +19,14 @@ export class NetworkNamespace implements AsyncDisposable {
     this.#links = { host: `pn${number}h`, inside: `pn${number}i` };
   }
 
-  /** Makes one; `null`, with the reason printed, where that is not possible. */
+  /** Makes one; `null` where that is not possible. */
   static async make(): Promise<NetworkNamespace | null> {
     const space = new NetworkNamespace();
     try {
       await space.#setUp();
       return space;
-    } catch (error) {
+    } catch {
       await space[Symbol.asyncDispose]();
-      console.log(`skipped: ${error instanceof Error ? error.message : error}`);
       return null;
     }
   }

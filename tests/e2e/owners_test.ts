@@ -144,10 +144,9 @@ const AS_OTHER = ["setpriv", `--reuid=${OTHER}`, `--regid=${OTHER}`, "--clear-gr
 
 Deno.test({
   // Nobody else may read root's Deno and its cache: only the executable runs as another user.
-  ignore: !isRoot || EXECUTABLE === undefined,
+  ignore: !isRoot || EXECUTABLE === undefined || await lacks("setpriv"),
   name: "an ordinary user scans with root's configuration, and is warned of others'",
   fn: async () => {
-    if (await lacks("setpriv")) return;
     await onHost(async (host) => {
       await Deno.chmod(host.folder, 0o755);
       const path = `${host.folder}/config.toml`;
@@ -169,10 +168,9 @@ Deno.test({
 });
 
 Deno.test({
-  ...needsRoot,
+  ignore: !isRoot || await lacks("unshare", "chroot", "mount"),
   name: "a host whose / belongs to another user is told of, and runs",
   fn: async () => {
-    if (await lacks("unshare", "chroot", "mount")) return;
     await onHost(async (host) => {
       await host.register();
       const inside = `${host.folder}/inside`;

@@ -261,16 +261,14 @@ async function canMount(): Promise<boolean> {
     stdout: "null",
     stderr: "null",
   }).output();
-  if (!success) console.log("skipped: no overlay can be mounted here");
   return success;
 }
 
 Deno.test({
-  ...asRoot,
+  ignore: asRoot.ignore || !await canMount(),
   name: "finds RedFlag's configuration in each of its places, as its installers leave it",
   fn: () =>
     onHost(async (host) => {
-      if (!await canMount()) return;
       const theirs = await registerTheirs(host);
       const systemd = ["inactive", "disabled"] as const;
       for (const mark of ["", "\ufeff"]) {
@@ -293,11 +291,10 @@ Deno.test({
 });
 
 Deno.test({
-  ...asRoot,
+  ignore: asRoot.ignore || !await canMount(),
   name: "takes nothing over while RedFlag's service is active or enabled",
   fn: () =>
     onHost(async (host) => {
-      if (!await canMount()) return;
       const theirs = await registerTheirs(host);
       host.server.resetRequests();
       const place = "/etc/redflag/agent/config.json";

@@ -2,14 +2,13 @@ import { assert, assertEquals } from "@std/assert";
 import { Program } from "../../tools/program.ts";
 import { METRICS } from "../../src/agent/metrics.ts";
 import { onHost } from "../e2e/harness.ts";
-import { lacks } from "../real/lacks.ts";
 import { freePort } from "./free_port.ts";
 import { ODD_SCANS } from "./known_state.ts";
 
-/** How one is built: otelcol_builder.yaml. */
-const COLLECTOR = Deno.env.get("PENNON_OTELCOL") ?? "otelcol";
+/** A collector, which Debian does not have; how one is built: otelcol_builder.yaml. */
+const COLLECTOR = Deno.env.get("PENNON_OTELCOL") ?? "";
 
-const ignore = await lacks(COLLECTOR);
+const ignore = COLLECTOR === "";
 
 interface Point {
   readonly name: string;

@@ -10,12 +10,11 @@ import { lacks } from "./lacks.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 
 const system = realSystem();
+const ignore = !await aptScanner().isAvailable(system) || await lacks(...MAKERS);
 
 /** Runs a test where there is apt and what it takes to make repositories for it. */
 function onBuiltApt(name: string, test: (root: AptRoot) => Promise<void>): void {
-  Deno.test(name, async () => {
-    if (!(await aptScanner().isAvailable(system))) return console.log("skipped: no apt here");
-    if (await lacks(...MAKERS)) return;
+  Deno.test({ name, ignore }, async () => {
     await using root = await AptRoot.make();
     await test(root);
   });

@@ -9,14 +9,14 @@ import { AptRoot, type RootPackage } from "./apt_root.ts";
 import { AptServer } from "./apt_server.ts";
 
 const system = realSystem();
+const hasApt = await aptScanner().isAvailable(system);
 
 /** Runs a test where there is apt, with an apt root and a mirror of its own. */
 function onApt(
   name: string,
   test: (root: AptRoot, server: AptServer) => Promise<void>,
 ): void {
-  Deno.test(name, async () => {
-    if (!(await aptScanner().isAvailable(system))) return console.log("skipped: no apt here");
+  Deno.test({ name, ignore: !hasApt }, async () => {
     await using root = await AptRoot.make();
     await using server = new AptServer(`${root.path}/repositories`);
     await test(root, server);

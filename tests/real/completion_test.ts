@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describedCommands } from "../../src/cli/cli.ts";
 import { completionScript, type Shell } from "../../src/cli/completion.ts";
 import { manualFiles } from "../../tools/man.ts";
-import { needs } from "./needs.ts";
+import { lacks } from "./lacks.ts";
 
 /** What the shell offers at the end of a line; of fish, in whole words. */
 const ROWS: readonly [line: string, offers: string[]][] = [
@@ -80,7 +80,8 @@ done`;
 const lastItem = (offer: string) => offer.replace(/^.*[,=]/, "");
 
 Deno.test({
-  ...await needs("bash completes commands, actions, options and values", "bash"),
+  name: "bash completes commands, actions, options and values",
+  ignore: await lacks("bash"),
   fn: () =>
     checkShell(
       "bash",
@@ -91,7 +92,8 @@ Deno.test({
 });
 
 Deno.test({
-  ...await needs("bash completes files after --config, and directories after --state-dir", "bash"),
+  name: "bash completes files after --config, and directories after --state-dir",
+  ignore: await lacks("bash"),
   async fn() {
     const ask = (script: string) => {
       return ["bash", "-c", `compopt() { COMPREPLY=("$2"); }; ${BASH}`, "bash", script];
@@ -127,7 +129,8 @@ done
 zpty -d z`.replaceAll("\\${", "${");
 
 Deno.test({
-  ...await needs("zsh completes commands, actions, options and values", "zsh"),
+  name: "zsh completes commands, actions, options and values",
+  ignore: await lacks("zsh"),
   fn: () => checkShell("zsh", ROWS, (script) => ["zsh", "-f", "-c", ZSH, "zsh", script]),
 });
 
@@ -138,7 +141,8 @@ for line in $argv[2..-1]
 end`;
 
 Deno.test({
-  ...await needs("fish completes commands, actions, options and values", "fish"),
+  name: "fish completes commands, actions, options and values",
+  ignore: await lacks("fish"),
   fn: () =>
     checkShell(
       "fish",
@@ -149,7 +153,8 @@ Deno.test({
 });
 
 Deno.test({
-  ...await needs("the manual pages have no fault that groff or mandoc finds", "groff", "mandoc"),
+  name: "the manual pages have no fault that groff or mandoc finds",
+  ignore: await lacks("groff", "mandoc"),
   async fn() {
     const pages = [...await manualFiles("2026-11-30")].filter(([path]) => path.endsWith(".1"));
     assertEquals(pages.length > 10, true);
@@ -171,4 +176,42 @@ Deno.test({
       await Deno.remove(directory, { recursive: true });
     }
   },
+});
+
+/** Prints each place that the grammar cannot read. */
+const PARSE = `import sys, tree_sitter, tree_sitter_powershell
+language = tree_sitter.Language(tree_sitter_powershell.language())
+tree = tree_sitter.Parser(language).parse(open(sys.argv[1], "rb").read())
+def walk(node):
+    if node.is_error or node.is_missing: print(node.start_point, node.type)
+    for child in node.children: walk(child)
+walk(tree.root_node)`;
+
+/** PowerShell itself cannot be had everywhere; packages tree-sitter and tree-sitter-powershell of pip can. */
+const PYTHON = Deno.env.get("PENNON_PYTHON") ?? "python3";
+
+async function parses(file: string): Promise<{ code: number; faults: string }> {
+  const { code, stdout } = await new Deno.Command(PYTHON, {
+    args: ["-c", PARSE, file],
+    stderr: "null",
+  }).output();
+  return { code, faults: new TextDecoder().decode(stdout) };
+}
+
+const hasGrammar = !await lacks("python3") && (await parses("/dev/null")).code === 0;
+
+Deno.test({
+  name: "PowerShell's grammar reads the completion script, and finds a fault in a broken one",
+  ignore: !hasGrammar,
+}, async () => {
+  const script = completionScript("powershell", await describedCommands());
+  const file = await Deno.makeTempFile({ suffix: ".ps1" });
+  try {
+    await Deno.writeTextFile(file, script);
+    assertEquals(await parses(file), { code: 0, faults: "" });
+    await Deno.writeTextFile(file, script.replace("foreach (", "foreach "));
+    assertEquals((await parses(file)).faults === "", false);
+  } finally {
+    await Deno.remove(file);
+  }
 });

@@ -4,7 +4,7 @@ import { DatabaseError, type DatabaseErrorReason } from "../../src/system/databa
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";
-import { withSmallDisk } from "./small_disk.ts";
+import { cannotMount, withSmallDisk } from "./small_disk.ts";
 
 /** Its message is compared with itself, so that it is shown where the reason is another. */
 function refused(reason: DatabaseErrorReason, work: () => unknown): void {
@@ -141,7 +141,10 @@ Deno.test("a database of either format that there is is opened, and written ahea
     }
   }));
 
-Deno.test("a full disk is full, keeps what was committed, and recovers", async () => {
+Deno.test({
+  name: "a full disk is full, keeps what was committed, and recovers",
+  ignore: await cannotMount(),
+}, async () => {
   await withSmallDisk({ sizeKib: 512 }, (folder) => {
     const database = openRealDatabase(`${folder}/events.db`);
     database.execute("CREATE TABLE t (a BLOB)");

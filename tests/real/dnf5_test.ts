@@ -2,16 +2,13 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import type { System } from "../../src/system/system.ts";
-import { type DnfRoot, onDnf } from "./dnf_root.ts";
+import { type DnfRoot, GENERATION, onDnf } from "./dnf_root.ts";
 import { fillRoot } from "./dnf_world.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 
 /** A test on what dnf 5 alone has. */
 function onDnf5(name: string, test: (root: DnfRoot) => Promise<void>): void {
-  onDnf(name, async (root) => {
-    if (root.host.generation === 5) return await test(root);
-    console.log("skipped: this is dnf 4; deno task test:dnf5 runs it");
-  });
+  onDnf(name, test, { ignore: GENERATION !== 5 }); // `deno task test:dnf5` runs it.
 }
 
 async function scan(root: DnfRoot, system: System = root.host.system) {

@@ -1,16 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { dnfScanner } from "../../src/scanners/dnf.ts";
 import { hasDnf4Plugins } from "./dnf_hosts.ts";
-import { type DnfRoot, onDnf } from "./dnf_root.ts";
+import { type DnfRoot, GENERATION, onDnf } from "./dnf_root.ts";
 import type { Advisory, RpmPackage } from "./rpm_maker.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 
-/** A test on version locks; skipped, aloud, where dnf 4 lacks its plugin. */
+const hasPlugins = await hasDnf4Plugins();
+
+/** A test on version locks; ignored where dnf 4 lacks its plugin. */
 function onLocks(name: string, test: (root: DnfRoot) => Promise<void>): void {
-  onDnf(name, async (root) => {
-    if (root.host.generation === 5 || await hasDnf4Plugins()) return await test(root);
-    console.log("skipped: no dnf-plugins-core here");
-  });
+  onDnf(name, test, { ignore: GENERATION === 4 && !hasPlugins });
 }
 
 const of = (evr: string, ...names: string[]): RpmPackage[] => names.map((name) => ({ name, evr }));

@@ -3,26 +3,28 @@
 import type { DnfOptions } from "../../src/scanners/dnf.ts";
 import { run } from "./apt_root.ts";
 import { type DnfHost, makeDnf4Host, makeDnf5Host } from "./dnf_hosts.ts";
+import { lacks } from "./lacks.ts";
 import { type Advisory, must, RpmMaker, type RpmPackage } from "./rpm_maker.ts";
 
 /** A Debian that has dnf 5, where the tests are to be run on that; `deno task test:dnf5` makes one. */
 const DNF5_DEBIAN = Deno.env.get("PENNON_DNF5_DEBIAN");
 
-const PROGRAMS = ["dnf", "rpm", "rpmbuild", "createrepo_c", "modifyrepo_c"];
+/** The programs that such a world needs. */
+export const PROGRAMS = ["dnf", "rpm", "rpmbuild", "createrepo_c", "modifyrepo_c"] as const;
 
-/** The programs that such a world needs and this host lacks. */
-export async function missingPrograms(): Promise<string[]> {
-  const found = await Promise.all(
-    PROGRAMS.map((name) => Deno.stat(`/usr/bin/${name}`).then(() => true, () => false)),
-  );
-  return PROGRAMS.filter((_, index) => !found[index]);
-}
+const ignoreAll = await lacks(...PROGRAMS);
 
-/** A test on real dnf in a world of its own; skipped, aloud, where that cannot be made. */
-export function onDnf(name: string, test: (root: DnfRoot) => Promise<void>): void {
-  Deno.test(DNF5_DEBIAN === undefined ? name : `${name} (dnf 5)`, async () => {
-    const missing = await missingPrograms();
-    if (missing.length > 0) return console.log(`skipped: no ${missing.join(", ")} here`);
+/** The generation of the dnf that these tests run on. */
+export const GENERATION: 4 | 5 = DNF5_DEBIAN === undefined ? 4 : 5;
+
+/** A test on real dnf in a world of its own; ignored where that cannot be made. */
+export function onDnf(
+  name: string,
+  test: (root: DnfRoot) => Promise<void>,
+  { ignore = false }: { ignore?: boolean } = {},
+): void {
+  const shown = DNF5_DEBIAN === undefined ? name : `${name} (dnf 5)`;
+  Deno.test({ name: shown, ignore: ignore || ignoreAll }, async () => {
     await using root = await DnfRoot.make();
     await test(root);
   });

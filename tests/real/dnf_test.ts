@@ -151,7 +151,6 @@ onDnf("lists that cannot be fetched anew are used as they are, and called old", 
 onDnf(
   "old lists are left alone, and said to be old, until a refresh is asked for",
   async (root) => {
-    if (Deno.uid() !== 0) return console.log("skipped: another user's lists are fetched");
     await fillRoot(root);
     await root.age(50);
     const { warnings, sources } = await scan(root);
@@ -162,6 +161,7 @@ onDnf(
     assertEquals(after, []);
     assert(metadataAgeS !== null && metadataAgeS < 600);
   },
+  { ignore: Deno.uid() !== 0 },
 );
 
 onDnf("a host without repositories has no empty list", async (root) => {

@@ -3,7 +3,7 @@ import { FileError, type FileErrorReason } from "../../src/system/files.ts";
 import { realFiles } from "../../src/system/real/files.ts";
 import { projectUrl, startDeno } from "./deno_child.ts";
 import { inFolder } from "./folder.ts";
-import { withSmallDisk } from "./small_disk.ts";
+import { cannotMount, withSmallDisk } from "./small_disk.ts";
 
 const isWindows = Deno.build.os === "windows";
 const isWine = isWindows && Deno.env.get("WINELOADER") !== undefined;
@@ -71,21 +71,24 @@ Deno.test("readText() refuses a folder and a pipe instead of waiting for it", ()
     await refused("failed", () => realFiles.readText("read it", `${folder}/pipe`));
   }));
 
-Deno.test("writeText() writes with exactly the mode asked for, whatever the umask", () =>
-  inFolder(async (folder) => {
-    if (isWindows) return console.log("skipped: Windows has no modes");
-    for (const mode of [0o600, 0o644, 0o640]) {
-      const path = `${folder}/text-${mode}`;
-      const umask = Deno.umask(0o077);
-      await realFiles.writeText("write it", path, "text", { mode }).finally(() =>
-        Deno.umask(umask)
-      );
-      assertEquals(Deno.statSync(path).mode! & 0o7777, mode);
-      assertEquals((await realFiles.inspect("look", path))?.mode, mode);
-    }
-    await realFiles.writeText("write it", `${folder}/text-${0o644}`, "less", { mode: 0o600 });
-    assertEquals(Deno.statSync(`${folder}/text-${0o644}`).mode! & 0o7777, 0o600);
-  }));
+Deno.test({
+  name: "writeText() writes with exactly the mode asked for, whatever the umask",
+  ignore: isWindows,
+  fn: () =>
+    inFolder(async (folder) => {
+      for (const mode of [0o600, 0o644, 0o640]) {
+        const path = `${folder}/text-${mode}`;
+        const umask = Deno.umask(0o077);
+        await realFiles.writeText("write it", path, "text", { mode }).finally(() =>
+          Deno.umask(umask)
+        );
+        assertEquals(Deno.statSync(path).mode! & 0o7777, mode);
+        assertEquals((await realFiles.inspect("look", path))?.mode, mode);
+      }
+      await realFiles.writeText("write it", `${folder}/text-${0o644}`, "less", { mode: 0o600 });
+      assertEquals(Deno.statSync(`${folder}/text-${0o644}`).mode! & 0o7777, 0o600);
+    }),
+});
 
 Deno.test("writeText() shows a reader the old text or the new one, never a part", () =>
   inFolder(async (folder) => {
@@ -196,7 +199,10 @@ Deno.test("writeText() leaves the old text and nothing else when it fails", () =
     assertEquals(namesIn(folder), ["taken"]);
   }));
 
-Deno.test("writeText() tells a full disk and a read-only one apart", async () => {
+Deno.test({
+  name: "writeText() tells a full disk and a read-only one apart",
+  ignore: await cannotMount(),
+}, async () => {
   await withSmallDisk({ sizeKib: 64 }, async (folder, { remount }) => {
     const path = `${folder}/text`;
     await realFiles.writeText("save it", path, "old", { mode: 0o600 });
@@ -319,7 +325,10 @@ Deno.test("lock() held by another process is refused at once, and free when that
     lock.release();
   }));
 
-Deno.test("lock() keeps others out on a full disk, and is refused on a read-only one", async () => {
+Deno.test({
+  name: "lock() keeps others out on a full disk, and is refused on a read-only one",
+  ignore: await cannotMount(),
+}, async () => {
   await withSmallDisk({ sizeKib: 64 }, async (folder, disk) => {
     const path = `${folder}/lock`;
     await Deno.writeTextFile(path, "");
@@ -335,7 +344,10 @@ Deno.test("lock() keeps others out on a full disk, and is refused on a read-only
   });
 });
 
-Deno.test("overwriteText() writes in place what a full disk would not take anew", async () => {
+Deno.test({
+  name: "overwriteText() writes in place what a full disk would not take anew",
+  ignore: await cannotMount(),
+}, async () => {
   await withSmallDisk({ sizeKib: 64 }, async (folder, disk) => {
     const path = `${folder}/note`;
     await refused("failed", () => realFiles.overwriteText("tell it", path, "new"));
@@ -395,28 +407,31 @@ Deno.test("inspect() tells one file from another of its name", () =>
     assert(isWindows ? after?.identity === null : after?.identity !== before?.identity);
   }));
 
-Deno.test("no call leaves a file open, whether it goes well or not", () =>
-  inFolder(async (folder) => {
-    if (Deno.build.os !== "linux") return console.log("skipped: /proc is Linux'");
-    const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
-    const path = `${folder}/text`;
-    const round = async () => {
-      await realFiles.writeText("write it", path, "x".repeat(100), { mode: 0o600 });
-      await realFiles.overwriteText("write it", path, "y");
-      await realFiles.readText("read it", path);
-      await realFiles.readText("read it", path, { maxBytes: 5 }).catch(() => {});
-      await realFiles.readText("read it", folder).catch(() => {});
-      await realFiles.writeText("write it", folder, "x", { mode: 0o600 }).catch(() => {});
-      const lock = await realFiles.lock("lock it", `${folder}/lock`);
-      await realFiles.lock("lock it", `${folder}/lock`);
-      lock?.release();
-      await realFiles.lock("lock it", `${folder}/absent/lock`).catch(() => {});
-    };
-    await round();
-    const before = open();
-    for (let count = 0; count < 20; count++) await round();
-    assertEquals(open(), before);
-  }));
+Deno.test({
+  name: "no call leaves a file open, whether it goes well or not",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    inFolder(async (folder) => {
+      const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      const path = `${folder}/text`;
+      const round = async () => {
+        await realFiles.writeText("write it", path, "x".repeat(100), { mode: 0o600 });
+        await realFiles.overwriteText("write it", path, "y");
+        await realFiles.readText("read it", path);
+        await realFiles.readText("read it", path, { maxBytes: 5 }).catch(() => {});
+        await realFiles.readText("read it", folder).catch(() => {});
+        await realFiles.writeText("write it", folder, "x", { mode: 0o600 }).catch(() => {});
+        const lock = await realFiles.lock("lock it", `${folder}/lock`);
+        await realFiles.lock("lock it", `${folder}/lock`);
+        lock?.release();
+        await realFiles.lock("lock it", `${folder}/absent/lock`).catch(() => {});
+      };
+      await round();
+      const before = open();
+      for (let count = 0; count < 20; count++) await round();
+      assertEquals(open(), before);
+    }),
+});
 
 Deno.test("appendText() adds to a file, which it makes with the mode, and refuses a directory", async () => {
   await inFolder(async (folder) => {

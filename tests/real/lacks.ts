@@ -1,13 +1,59 @@
-/** Whether a program that a test needs is missing on this host. */
+/** What tests need of this host: a test that lacks it is ignored, so that the summary counts it. */
 
-/** `true`, with the reason printed, if one of `programs` is not on the path. */
-export async function lacks(...programs: string[]): Promise<boolean> {
-  for (const program of programs) {
-    if (await isThere(program)) continue;
-    console.log(`skipped: no ${program} here`);
-    return true;
-  }
-  return false;
+/** The programs that tests ask for, and the package of Debian that has each. */
+export const PACKAGES = {
+  bash: "bash",
+  cat: "coreutils",
+  chroot: "coreutils",
+  createrepo_c: "createrepo-c",
+  dnf: "dnf",
+  dpkg: "dpkg",
+  "dpkg-deb": "dpkg",
+  "apt-ftparchive": "apt-utils",
+  fish: "fish",
+  gpg: "gnupg",
+  gpgconf: "gnupg",
+  free: "procps",
+  groff: "groff",
+  gzip: "gzip",
+  head: "coreutils",
+  ip: "iproute2",
+  kill: "procps",
+  mandoc: "mandoc",
+  modifyrepo_c: "createrepo-c",
+  mount: "mount",
+  "mkfs.ext4": "e2fsprogs",
+  openssl: "openssl",
+  perl: "perl",
+  prometheus: "prometheus",
+  "prometheus-node-exporter": "prometheus-node-exporter",
+  promtool: "prometheus",
+  python3: "python3",
+  rpm: "rpm",
+  rpmbuild: "rpm",
+  script: "bsdutils",
+  setpriv: "util-linux",
+  sh: "dash",
+  strace: "strace",
+  systemctl: "systemd",
+  tar: "tar",
+  true: "coreutils",
+  unshare: "util-linux",
+  zsh: "zsh",
+} as const;
+
+/** A program that a test may ask for. */
+export type Program = keyof typeof PACKAGES;
+
+/** Whether one of `programs` is not on the path: for `ignore` of a test. */
+export async function lacks(...programs: readonly Program[]): Promise<boolean> {
+  return (await missing(programs)).length > 0;
+}
+
+/** Those of `programs` that are not on the path. */
+export async function missing<T extends Program>(programs: readonly T[]): Promise<T[]> {
+  const found = await Promise.all(programs.map(isThere));
+  return programs.filter((_, index) => !found[index]);
 }
 
 async function isThere(program: string): Promise<boolean> {

@@ -78,8 +78,10 @@ Deno.test("connect() names the address that accepts, and tells a closed port", a
   assertEquals(reason, "refused");
 });
 
-Deno.test("readCertificates() shows a certificate that nobody trusts", async () => {
-  if (await lacks("openssl")) return;
+Deno.test({
+  name: "readCertificates() shows a certificate that nobody trusts",
+  ignore: await lacks("openssl"),
+}, async () => {
   await using authority = await Authority.make();
   const signed = await authority.sign("DNS:one.test,IP:192.0.2.1");
   await using server = listenTls(signed);
@@ -92,8 +94,10 @@ Deno.test("readCertificates() shows a certificate that nobody trusts", async () 
   assert((leaf?.validToMs ?? 0) > Date.now());
 });
 
-Deno.test("readCertificates() goes through a proxy, with its password, and says what that answers", async () => {
-  if (await lacks("openssl")) return;
+Deno.test({
+  name: "readCertificates() goes through a proxy, with its password, and says what that answers",
+  ignore: await lacks("openssl"),
+}, async () => {
   await using authority = await Authority.make();
   await using server = listenTls(await authority.sign("DNS:one.test"));
   const heard: string[] = [];

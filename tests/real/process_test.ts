@@ -13,8 +13,7 @@ const patient: RunOptions = { timeoutMs: 30_000 };
 
 /** These tests talk to programs of Unix; what Windows does differently is named in the source. */
 function unixTest(name: string, work: () => Promise<void>): void {
-  Deno.test(name, async () => {
-    if (isWindows) return console.log("skipped: uses programs of Unix");
+  Deno.test({ name, ignore: isWindows }, async () => {
     await work();
   });
 }
@@ -196,9 +195,11 @@ unixTest("an abort ends the program, and one given before starts none", async ()
 });
 
 for (const kill of ["/bin/kill", "no kill"]) {
-  unixTest(`with the right to run named programs only and ${kill}, a run is ended`, async () => {
+  Deno.test({
+    name: `with the right to run named programs only and ${kill}, a run is ended`,
+    ignore: isWindows || (kill !== "no kill" && !await exists(kill)),
+  }, async () => {
     const programs = kill === "no kill" ? "/bin/sh" : `/bin/sh,${kill}`;
-    if (kill !== "no kill" && !await exists(kill)) return console.log(`skipped: no ${kill} here`);
     const pidFile = await Deno.makeTempFile();
     await using child = await startDeno(
       `import { runRealCommand } from "${projectUrl("src/system/real/process.ts")}";
@@ -225,7 +226,6 @@ async function cannotUnshare(): Promise<boolean> {
     args: ["--pid", "--fork", "--mount-proc", "true"],
     stderr: "null",
   }).output();
-  if (!success) console.log("skipped: no right to a process namespace");
   return !success;
 }
 

@@ -11,9 +11,12 @@ for line in open(sys.argv[1]):
     a, b = line.rstrip("\\n").split(" ")
     print(rpm.labelCompare(("0", a, "1"), ("0", b, "1")))`;
 
-Deno.test("compareRpmParts() agrees with rpm on 20,000 pairs of versions", async () => {
-  const { code } = await run([PYTHON, "-c", "import rpm"]).catch(() => ({ code: 1 }));
-  if (code !== 0) return console.log("skipped: no python3-rpm here");
+const { code } = await run([PYTHON, "-c", "import rpm"]).catch(() => ({ code: 1 }));
+
+Deno.test({
+  name: "compareRpmParts() agrees with rpm on 20,000 pairs of versions",
+  ignore: code !== 0, // There is no python3-rpm.
+}, async () => {
   const version = fc.string({
     unit: fc.constantFrom(..."0019azAZ~^._+"),
     minLength: 1,

@@ -18,7 +18,7 @@ export interface SmallDiskOptions {
 
 const BALLAST = ".ballast";
 
-/** Mounts one at `folder`. Prints why and answers `null` where that cannot be done. */
+/** Mounts one at `folder`. Answers `null` where that cannot be done. */
 export async function mountSmallDisk(
   folder: string,
   { sizeKib, kind = "tmpfs" }: SmallDiskOptions,
@@ -28,7 +28,6 @@ export async function mountSmallDisk(
     ? ["-o", "loop", image, folder]
     : ["-t", "tmpfs", "-o", `size=${sizeKib}k,mode=0700`, "tmpfs", folder];
   if (Deno.build.os !== "linux" || image === undefined || !await run("mount", args)) {
-    console.log(`skipped: mounting ${kind} needs root on Linux, and its tools`);
     if (image) await Deno.remove(image);
     return null;
   }
@@ -48,9 +47,14 @@ export async function mountSmallDisk(
   };
 }
 
+/** Whether none of this kind can be mounted here: for `ignore` of a test. It needs root on Linux. */
+export async function cannotMount(kind: "tmpfs" | "ext4" = "tmpfs"): Promise<boolean> {
+  return !await withSmallDisk({ sizeKib: 512, kind }, () => Promise.resolve());
+}
+
 /**
- * Mounts one, calls `work` with its folder, and unmounts it. Prints why and answers `false` where
- * that cannot be done.
+ * Mounts one, calls `work` with its folder, and unmounts it. Answers `false` where that
+ * cannot be done.
  */
 export async function withSmallDisk(
   options: SmallDiskOptions,

@@ -11,7 +11,7 @@ import { FakeClock } from "../fakes/clock.ts";
 import { event } from "../fakes/test_store.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { inFolder } from "./folder.ts";
-import { mountSmallDisk, withSmallDisk } from "./small_disk.ts";
+import { cannotMount, mountSmallDisk, withSmallDisk } from "./small_disk.ts";
 
 const limits = { maxEvents: 100_000, maxBytes: 64_000_000, maxAttempts: 3 };
 
@@ -118,7 +118,10 @@ Deno.test("a folder replaced by another has both their events, and neither's -wa
   }));
 
 for (const kind of ["tmpfs", "ext4"] as const) {
-  Deno.test(`a full disk (${kind}): what it refuses is sent from memory, and written with room`, async () => {
+  Deno.test({
+    name: `a full disk (${kind}): what it refuses is sent from memory, and written with room`,
+    ignore: await cannotMount(kind),
+  }, async () => {
     await withSmallDisk({ sizeKib: kind === "ext4" ? 4_096 : 512, kind }, async (folder, disk) => {
       const { supervisor, buffer, comesBack, triesInVain, bodies } = await open(folder);
       const { ids } = buffer.append([event("1", "c"), event("2")]);
@@ -147,7 +150,10 @@ for (const kind of ["tmpfs", "ext4"] as const) {
   });
 
   for (const end of ["ended", "was killed"]) {
-    Deno.test(`read-only (${kind}) after an agent that ${end}: written when it no longer is`, async () => {
+    Deno.test({
+      name: `read-only (${kind}) after an agent that ${end}: written when it no longer is`,
+      ignore: await cannotMount(kind),
+    }, async () => {
       await withSmallDisk(
         { sizeKib: kind === "ext4" ? 4_096 : 512, kind },
         async (folder, disk) => {
@@ -181,7 +187,11 @@ async function leave(folder: string, end: string): Promise<void> {
   });
 }
 
-Deno.test("another file system mounted over its folder: nothing is lost, whatever the inodes' numbers", async () => {
+Deno.test({
+  name:
+    "another file system mounted over its folder: nothing is lost, whatever the inodes' numbers",
+  ignore: await cannotMount(),
+}, async () => {
   await withSmallDisk({ sizeKib: 1_024 }, async (folder) => {
     const { supervisor, buffer, bodies } = await open(folder);
     buffer.append([event("before")]);
@@ -202,7 +212,10 @@ Deno.test("another file system mounted over its folder: nothing is lost, whateve
   });
 });
 
-Deno.test("a full disk with a damaged file: it starts, and the damage is mended when there is room", async () => {
+Deno.test({
+  name: "a full disk with a damaged file: it starts, and the damage is mended when there is room",
+  ignore: await cannotMount(),
+}, async () => {
   await withSmallDisk({ sizeKib: 1_024 }, async (folder, disk) => {
     const before = await open(folder);
     before.buffer.append(Array.from({ length: 50 }, (_, number) => event(String(number))));

@@ -84,18 +84,21 @@ Deno.test("readEnvironment() takes empty for unset", () => {
   assertEquals(system.readEnvironment("PENNON_TEST"), undefined);
 });
 
-Deno.test("openDatabase() makes files that only their owner reads, whatever the umask", () =>
-  // deno-lint-ignore require-await
-  inFolder(async (folder) => {
-    if (isWindows) return console.log("skipped: Windows has no modes");
-    const path = `${folder}/events.db`;
-    const umask = Deno.umask(0o000);
-    const database = system.openDatabase(path);
-    database.execute("CREATE TABLE t (a INTEGER)");
-    Deno.umask(umask);
-    for (const file of [path, `${path}-wal`, `${path}-shm`]) assertEquals(modeOf(file), 0o600);
-    database.close();
-  }));
+Deno.test({
+  name: "openDatabase() makes files that only their owner reads, whatever the umask",
+  ignore: isWindows,
+  fn: () =>
+    // deno-lint-ignore require-await
+    inFolder(async (folder) => {
+      const path = `${folder}/events.db`;
+      const umask = Deno.umask(0o000);
+      const database = system.openDatabase(path);
+      database.execute("CREATE TABLE t (a INTEGER)");
+      Deno.umask(umask);
+      for (const file of [path, `${path}-wal`, `${path}-shm`]) assertEquals(modeOf(file), 0o600);
+      database.close();
+    }),
+});
 
 Deno.test("openDatabase() of one that is open here leaves the locks on it alone", () =>
   inFolder(async (folder) => {
@@ -118,23 +121,26 @@ Deno.test("openDatabase() of one that is open here leaves the locks on it alone"
     database.close();
   }));
 
-Deno.test("onStopRequest() hears SIGTERM and SIGINT until it is ended", async () => {
-  if (isWindows) return console.log("skipped: Windows sends no signals to one process");
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    await using child = await startDeno(
-      `import { realSystem } from "${projectUrl("src/system/real.ts")}";
+Deno.test({
+  name: "onStopRequest() hears SIGTERM and SIGINT until it is ended",
+  ignore: isWindows,
+  async fn() {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      await using child = await startDeno(
+        `import { realSystem } from "${projectUrl("src/system/real.ts")}";
       const end = realSystem().onStopRequest((signal) => {
         end();
         console.log(signal);
       });
       console.log("listening");
       setInterval(() => {}, 60_000);`,
-      ["-A"],
-    );
-    assertEquals((await child.firstOutput()).trim(), "listening");
-    child.process.kill(signal);
-    assertEquals((await child.firstOutput()).trim(), signal);
-    child.process.kill(signal);
-    assertEquals((await child.process.status).signal, signal);
-  }
+        ["-A"],
+      );
+      assertEquals((await child.firstOutput()).trim(), "listening");
+      child.process.kill(signal);
+      assertEquals((await child.firstOutput()).trim(), signal);
+      child.process.kill(signal);
+      assertEquals((await child.process.status).signal, signal);
+    }
+  },
 });

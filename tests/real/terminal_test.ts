@@ -27,14 +27,17 @@ async function inShell(command: string, code: string): Promise<{ code: number; o
   }
 }
 
-Deno.test("print() into a pipe whose reader ended drops the rest without a word", async () => {
-  if (await lacks("head")) return;
-  const { code, out } = await inShell(
-    `{ "$@" 2>&1 1>&3 | sed 's/^/stderr: /' >&2; } 3>&1 | head -n 1`,
-    `for (let line = 0; line < 20_000; line++) terminal.print("line " + line);
+Deno.test({
+  name: "print() into a pipe whose reader ended drops the rest without a word",
+  ignore: await lacks("head"),
+  async fn() {
+    const { code, out } = await inShell(
+      `{ "$@" 2>&1 1>&3 | sed 's/^/stderr: /' >&2; } 3>&1 | head -n 1`,
+      `for (let line = 0; line < 20_000; line++) terminal.print("line " + line);
      terminal.printError("end");`,
-  );
-  assertEquals([code, out], [0, "line 0\n"]);
+    );
+    assertEquals([code, out], [0, "line 0\n"]);
+  },
 });
 
 Deno.test("a program whose output nobody reads comes to its end with its own code", async () => {
@@ -47,37 +50,46 @@ Deno.test("a program whose output nobody reads comes to its end with its own cod
   assertEquals((await child.process.status).code, 5);
 });
 
-Deno.test("printError() with stderr closed is no error", async () => {
-  if (await lacks("true")) return;
-  const { code, out } = await inShell(
-    `{ "$@" 2>&1 1>&3 | true; } 3>&1`,
-    `for (let line = 0; line < 20_000; line++) terminal.printError("line " + line);
+Deno.test({
+  name: "printError() with stderr closed is no error",
+  ignore: await lacks("true"),
+  async fn() {
+    const { code, out } = await inShell(
+      `{ "$@" 2>&1 1>&3 | true; } 3>&1`,
+      `for (let line = 0; line < 20_000; line++) terminal.printError("line " + line);
      terminal.print("end");`,
-  );
-  assertEquals([code, out], [0, "end\n"]);
+    );
+    assertEquals([code, out], [0, "end\n"]);
+  },
 });
 
-Deno.test("print() writes everything into a full pipe that does not block", async () => {
-  if (await lacks("perl")) return;
-  const unblock = "use Fcntl; fcntl(STDOUT, F_SETFL, fcntl(STDOUT, F_GETFL, 0) | O_NONBLOCK); " +
-    "exec @ARGV";
-  const lines = ["x".repeat(99_999), "y", "z".repeat(4_095), "é\n\né".repeat(5_000), ""];
-  const { out } = await inShell(
-    `perl -e '${unblock}' "$@" | { sleep 0.5; cat; }`,
-    `for (let round = 0; round < 20; round++) {
+Deno.test({
+  name: "print() writes everything into a full pipe that does not block",
+  ignore: await lacks("perl"),
+  async fn() {
+    const unblock = "use Fcntl; fcntl(STDOUT, F_SETFL, fcntl(STDOUT, F_GETFL, 0) | O_NONBLOCK); " +
+      "exec @ARGV";
+    const lines = ["x".repeat(99_999), "y", "z".repeat(4_095), "é\n\né".repeat(5_000), ""];
+    const { out } = await inShell(
+      `perl -e '${unblock}' "$@" | { sleep 0.5; cat; }`,
+      `for (let round = 0; round < 20; round++) {
        for (const line of ${JSON.stringify(lines)}) terminal.print(line);
      }`,
-  );
-  assert(out === `${lines.join("\n")}\n`.repeat(20), `${out.length} characters`);
+    );
+    assert(out === `${lines.join("\n")}\n`.repeat(20), `${out.length} characters`);
+  },
 });
 
-Deno.test("print() fails where its output is lost for another reason", async () => {
-  if (Deno.build.os !== "linux") return console.log("skipped: /dev/full is Linux's");
-  const { out } = await inShell(
-    `"$@" > /dev/full 2> /dev/null; echo $?`,
-    `terminal.print("line");`,
-  );
-  assertEquals(out, "1\n");
+Deno.test({
+  name: "print() fails where its output is lost for another reason",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const { out } = await inShell(
+      `"$@" > /dev/full 2> /dev/null; echo $?`,
+      `terminal.print("line");`,
+    );
+    assertEquals(out, "1\n");
+  },
 });
 
 Deno.test("without a terminal there is no progress, no colour and a width of 80", async () => {
@@ -88,24 +100,27 @@ Deno.test("without a terminal there is no progress, no colour and a width of 80"
   assertEquals(await child.firstOutput(), "false,80\n");
 });
 
-Deno.test("on a terminal, progress stays on its line and makes room for lines", async () => {
-  if (await lacks("script")) return;
-  const { out } = await inShell(
-    `script -qec "stty cols 20; $*" /dev/null`,
-    `terminal.showProgress("reading");
+Deno.test({
+  name: "on a terminal, progress stays on its line and makes room for lines",
+  ignore: await lacks("script"),
+  async fn() {
+    const { out } = await inShell(
+      `script -qec "stty cols 20; $*" /dev/null`,
+      `terminal.showProgress("reading");
      terminal.showProgress("still reading, and for rather long\\nnot this");
      terminal.print([terminal.stdoutIsTerminal, terminal.columns()].join());
      terminal.printError("no progress to clear");
      terminal.showProgress("writing");
      terminal.showProgress("");
      terminal.print("end");`,
-  );
-  const clear = "\r\x1b[2K";
-  assertEquals(
-    out,
-    `${clear}reading${clear}still reading, and ${clear}true,20\r\nno progress to clear\r\n` +
-      `${clear}writing${clear}end\r\n`,
-  );
+    );
+    const clear = "\r\x1b[2K";
+    assertEquals(
+      out,
+      `${clear}reading${clear}still reading, and ${clear}true,20\r\nno progress to clear\r\n` +
+        `${clear}writing${clear}end\r\n`,
+    );
+  },
 });
 
 Deno.test("readInput() reads to the end or to its limit", async () => {
@@ -122,8 +137,10 @@ Deno.test("readInput() reads to the end or to its limit", async () => {
   }
 });
 
-Deno.test("ask() reads one line of a terminal, and nothing where there is none", async () => {
-  if (await lacks("script")) return;
+Deno.test({
+  name: "ask() reads one line of a terminal, and nothing where there is none",
+  ignore: await lacks("script"),
+}, async () => {
   const code = `terminal.print("<" + await terminal.ask("Go?") + ">");
     terminal.print("<" + await terminal.ask("Sure?") + ">");`;
   const asked = await inShell(`printf 'y \\nno\\n' | script -qec "$*" /dev/null`, code);
@@ -133,13 +150,31 @@ Deno.test("ask() reads one line of a terminal, and nothing where there is none",
   assertEquals((await inShell('"$@" 2>&1 < /dev/null', code)).out, "<undefined>\n<undefined>\n");
 });
 
-Deno.test("nothing that is printed can steer the terminal, and what is drawn over can", async () => {
-  if (await lacks("sh")) return;
-  const steering = "a\\u001b[2J\\u009b\\u202e\\u2028\\ud800\\tb\\nc";
-  const { code, out } = await inShell(
-    '"$@" 2>&1',
-    `terminal.print("${steering}"); terminal.printError("${steering}"); terminal.clearScreen();`,
+Deno.test({
+  name: "nothing that is printed can steer the terminal, and what is drawn over can",
+  ignore: await lacks("sh"),
+  async fn() {
+    const steering = "a\\u001b[2J\\u009b\\u202e\\u2028\\ud800\\tb\\nc";
+    const { code, out } = await inShell(
+      '"$@" 2>&1',
+      `terminal.print("${steering}"); terminal.printError("${steering}"); terminal.clearScreen();`,
+    );
+    const shown = "a[2J\tb\nc\n";
+    assertEquals([code, out], [0, `${shown}${shown}\u001b[H\u001b[J`]);
+  },
+});
+
+Deno.test({
+  name: "print() keeps colours on a terminal where the text asks for it, and in no pipe",
+  ignore: await lacks("script", "cat"),
+}, async () => {
+  const code = `terminal.print("\\x1b[31mred\\x1b[0m \\x1b[2Jrest", { colours: true });
+    terminal.print("\\x1b[31mplain\\x1b[0m");`;
+  const onTerminal = await inShell(
+    `words=$(printf '%s ' "$@"); script --quiet --return --command "$words" /dev/null`,
+    code,
   );
-  const shown = "a[2J\tb\nc\n";
-  assertEquals([code, out], [0, `${shown}${shown}\u001b[H\u001b[J`]);
+  assertEquals(onTerminal.out, "\x1b[31mred\x1b[0m [2Jrest\r\n[31mplain[0m\r\n");
+  const inPipe = await inShell(`"$@" | cat`, code);
+  assertEquals(inPipe.out, "[31mred[0m [2Jrest\n[31mplain[0m\n");
 });

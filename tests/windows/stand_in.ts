@@ -81,8 +81,7 @@ export function standInTest(
 
 /** A test that there is no sense in elsewhere, and says so. */
 export function windowsTest(name: string, work: () => Promise<void>): void {
-  Deno.test(name, async () => {
-    if (Deno.build.os !== "windows") return console.log("skipped: this is not Windows");
+  Deno.test({ name, ignore: Deno.build.os !== "windows" }, async () => {
     if (STAND_IN === "") {
       throw new Error('Cannot play: "deno task test:windows" makes the stand-in');
     }

@@ -1,7 +1,8 @@
 /** Made hosts for a scan to be measured on: a package manager's own files, with updates that wait. */
 
 import { AptRoot, type RootPackage } from "../../tests/real/apt_root.ts";
-import { DnfRoot, missingPrograms } from "../../tests/real/dnf_root.ts";
+import { DnfRoot, PROGRAMS } from "../../tests/real/dnf_root.ts";
+import { missing } from "../../tests/real/lacks.ts";
 
 export type Manager = "apt" | "dnf";
 
@@ -26,7 +27,7 @@ export interface MadeHost extends AsyncDisposable {
 
 /** Programs that are needed to make such a host, and that are not here. */
 export async function missingFor(manager: Manager): Promise<string[]> {
-  return manager === "dnf" ? await missingPrograms() : [];
+  return manager === "dnf" ? await missing(PROGRAMS) : [];
 }
 
 /** A host on which so many updates wait. */

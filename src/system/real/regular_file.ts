@@ -55,7 +55,8 @@ export async function openRegular(
   access: keyof typeof ACCESS,
 ): Promise<RegularFile | undefined> {
   if (!isRegular(path)) return undefined;
-  const handle = await open(path, ACCESS[access] | (constants.O_NONBLOCK ?? 0));
+  const flags = ACCESS[access];
+  const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0));
   try {
     const facts = factsOfHandle(await handle.stat());
     if (facts.kind !== "file") throw new NotRegularError(path, facts.kind);

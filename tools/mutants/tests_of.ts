@@ -162,6 +162,11 @@ export const ROWS: readonly Row[] = [
     why: "A real worker thread, and one that stands still",
   },
   {
+    sources: ["src/system/real/service_manager.ts"],
+    tests: ["tests/real/service_manager_test.ts"],
+    why: "A real socket, as systemd has one",
+  },
+  {
     sources: ["src/system/real/database.ts"],
     tests: ["tests/real/database_test.ts", "tests/real/buffer_test.ts"],
     why: "A real SQLite file",

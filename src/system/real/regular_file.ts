@@ -55,7 +55,8 @@ export async function openRegular(
   access: keyof typeof ACCESS,
 ): Promise<RegularFile | undefined> {
   if (!isRegular(path)) return undefined;
-  const handle = await open(path, ACCESS[access] | (constants.O_NONBLOCK ?? 0)).catch((error) => {
+  const flags = ACCESS[access];
+  const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0)).catch((error) => {
     if (error.code === "ENOENT") return undefined; // Another process has removed it since.
     throw error;
   });

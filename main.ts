@@ -13,10 +13,18 @@ import {
   realOs,
   realUserId,
 } from "./src/system/real/environment.ts";
+import { notifySocket } from "./src/system/real/service_manager.ts";
 import { isWorkerThread, runInWorker, supervise } from "./src/system/real/supervisor.ts";
 
 /** Longest configuration file that is read here; the command line refuses a longer one. */
 const LONGEST_CONFIG_BYTES = 262_144;
+
+/** Where `pennon service` writes what its service manager reads. */
+const SERVICE_DIRECTORIES = {
+  linux: ["/etc/systemd/system"],
+  macos: ["/Library/LaunchDaemons", "/Library/Logs/Pennon"],
+  windows: [],
+};
 
 if (isWorkerThread()) {
   runInWorker(async () => {
@@ -25,13 +33,18 @@ if (isWorkerThread()) {
     return await cli(Deno.args, realSystem());
   });
 } else if (import.meta.main) {
-  Deno.exit(
-    await supervise(import.meta.url, {
-      writable: [...stateDirectories(Deno.args), ...metricsFiles(Deno.args)],
-      // The agent drains after a stop request; every other command may end at any instant.
-      isAgent: splitWords(Deno.args).name === "run",
-    }),
-  );
+  const { name } = splitWords(Deno.args);
+  // The agent drains after a stop request; every other command may end at any instant.
+  const isAgent = name === "run";
+  // To send to a socket is to write to its path.
+  const socket = isAgent ? notifySocket() : undefined;
+  const writable = [
+    ...stateDirectories(Deno.args),
+    ...isAgent ? metricsFiles(Deno.args) : [],
+    ...socket === undefined ? [] : [socket],
+    ...name === "service" ? SERVICE_DIRECTORIES[realOs()] : [],
+  ];
+  Deno.exit(await supervise(import.meta.url, { writable, isAgent }));
 }
 
 /** The places of this system and user. */
@@ -62,7 +75,6 @@ function stateDirectories(words: readonly string[]): string[] {
 
 /** The file of metrics and its temporary file, if the agent is to write one (decision 0042). */
 function metricsFiles(words: readonly string[]): string[] {
-  if (!words.includes("run")) return [];
   const named = valuesOf("--config", words);
   const path = readRealEnvironment("PENNON_METRICS_TEXTFILE") ??
     findTextfilePath(readFirstText(named.length > 0 ? named : hostLocations().configFiles));

@@ -18,6 +18,7 @@ export const LOG_MESSAGES = {
   "agent.lock_failed": "cannot lock the state directory",
   "agent.machine_id_shared": "machine id is not the host's own",
   "agent.file_unsafe": "file is not safe",
+  "agent.service_manager_not_reached": "service manager not reached",
   // The connection.
   "connection.not_reached": "server not reached",
   "connection.not_secure": "no secure connection to the server",

@@ -44,6 +44,8 @@ export interface Enrolment {
   readonly system: System;
   readonly config: Config;
   readonly stateDirectory: string;
+  /** Completes the command lines in what is printed. @default it is printed as it is */
+  complete?(text: string): string;
 }
 
 /**
@@ -133,17 +135,17 @@ async function notSaved(
  * the agent does it after its first check-in.
  */
 export async function pinServerKey(
-  { system, config, stateDirectory }: Enrolment,
+  { system, config, stateDirectory, complete = (text) => text }: Enrolment,
   client: Client,
 ): Promise<void> {
   const configuredKey = config.server.publicKey;
   const keyRing = new KeyRing({ system, log: NO_LOG, stateDirectory, client, configuredKey });
   await keyRing.lookUp(new AbortController().signal);
   if ((keyRing.keys?.trust.refusedKeyIds.length ?? 0) === 0) return;
-  system.terminal.printError(
+  const words =
     "pennon: the server's key is not the one of server.public_key or RedFlag's key file: its " +
-      `commands will be refused. Next: ${pennonCommand("status")}, which says what to do`,
-  );
+    `commands will be refused. Next: ${pennonCommand("status")}, which says what to do`;
+  system.terminal.printError(complete(words));
 }
 
 /** The command prints what matters of it. */

@@ -49,7 +49,7 @@ export const registerCommand: CliCommand = {
   maxArguments: 0,
   async run(system, given) {
     const settings = await openSettings(system, given, { "server.url": given.values["server"] });
-    const { config, stateDirectory } = settings;
+    const { config, stateDirectory, complete } = settings;
     const isAdopted = given.values["adopt"] !== undefined || given.flags.has("adopt");
     const present = given.flags.has("replace")
       ? undefined
@@ -60,7 +60,7 @@ export const registerCommand: CliCommand = {
       return 0;
     }
     const { identity, file } = isAdopted
-      ? await takeOver({ system, config, stateDirectory }, given.values["adopt"] ?? null)
+      ? await takeOver({ system, config, stateDirectory, complete }, given.values["adopt"] ?? null)
       : { identity: await enrol(system, settings, given), file: null };
     const { agentId, serverUrl } = identity;
     if (given.flags.has("json")) {
@@ -76,7 +76,7 @@ export const registerCommand: CliCommand = {
     }
     if (file === null) system.terminal.print(`Registered with ${serverUrl} as ${agentId}`);
     else system.terminal.print(`Adopted ${agentId} at ${serverUrl} from ${file}`);
-    system.terminal.printError(settings.complete(`Next: ${pennonCommand("run")}`));
+    system.terminal.printError(complete(`Next: ${pennonCommand("run")}`));
     return 0;
   },
 };
@@ -112,7 +112,7 @@ function printRegistered(system: System, given: Arguments, { agentId, serverUrl 
 }
 
 async function enrol(system: System, settings: CommandSettings, given: Arguments) {
-  const { config, stateDirectory } = settings;
+  const { config, stateDirectory, complete } = settings;
   const { url, registrationToken } = config.server;
   if (url === null) throw new UsageError('Cannot register: no server given; add "--server URL"');
   const token = await readToken(system, given.values["token"]) ?? registrationToken;
@@ -122,7 +122,7 @@ async function enrol(system: System, settings: CommandSettings, given: Arguments
     const next = "copy it from the server's dashboard as one word";
     throw new UsageError(`Cannot register: the registration token ${fault}; ${next}`);
   }
-  return await register({ system, config, stateDirectory }, url, token);
+  return await register({ system, config, stateDirectory, complete }, url, token);
 }
 
 async function readToken(system: System, given: string | undefined): Promise<string | undefined> {

@@ -99,7 +99,7 @@ function logAcceptance(
 }
 
 /** The messages for a call that brought no whole answer. */
-const BY_REASON: Readonly<Record<HttpErrorReason, LogMessage>> = {
+const MESSAGE_OF: Readonly<Record<HttpErrorReason, LogMessage>> = {
   offline: "server not reached",
   dns: "server not reached",
   refused: "server not reached",
@@ -118,7 +118,7 @@ function failureMessage(
 ): LogMessage {
   if (status === null) {
     // Without a reason the agent itself ended a call that took too long.
-    return reason === undefined ? "server did not answer in time" : BY_REASON[reason];
+    return reason === undefined ? "server did not answer in time" : MESSAGE_OF[reason];
   }
   if (status >= 500 || status === 408) return "server answered with an error";
   return status >= 400 ? "server refused this agent's call" : "server's answer is not usable";

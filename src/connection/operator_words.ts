@@ -37,13 +37,13 @@ const WORDS: Readonly<Record<OperatorCause, (facts: RefusalFacts) => OperatorWor
   deleted: () => ({
     what: "this agent was deleted on the server",
     because: "the server has no row of this agent any more",
-    remedy: `restore the agent's row, or ${REGISTER_AGAIN}`,
+    remedy: `restore the agent's row (${RESUMES}), or ${REGISTER_AGAIN}`,
   }),
   forbidden: () => ({
     what: NOT_ACCEPTED,
     because:
       "it answers 403 without a reason that this agent knows; a proxy in between may do so too",
-    remedy: `look at the proxy in between, if there is one; else ${REGISTER_AGAIN}`,
+    remedy: `look at the proxy in between, if there is one (${RESUMES}); else ${REGISTER_AGAIN}`,
   }),
   version_too_old: ({ version, minimumVersion, recordedVersion }) => ({
     what: "the server wants a newer version of this agent",
@@ -54,12 +54,12 @@ const WORDS: Readonly<Record<OperatorCause, (facts: RefusalFacts) => OperatorWor
         : `, and the server has ${recordedVersion} on record`),
     remedy:
       `install a Pennon of version ${minimumVersion ?? "that the server accepts"} or later, or ` +
-      "set MIN_AGENT_VERSION of the server to a lower one, as its administrator",
+      `set MIN_AGENT_VERSION of the server to a lower one, as its administrator (${RESUMES})`,
   }),
   machine_id_missing: () => ({
     what: "the server received no machine id from this agent",
     because: "this agent sends X-Machine-ID with every call, so something in between removes it",
-    remedy: "let the proxy in front of the server pass the header X-Machine-ID on",
+    remedy: `let the proxy in front of the server pass the header X-Machine-ID on (${RESUMES})`,
   }),
   machine_not_bound: (facts) => ({
     what: "the server has no machine id on record for this agent",

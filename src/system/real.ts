@@ -1,5 +1,6 @@
 /** Implements every port for this machine, through Deno. Only `main.ts` imports it. */
 
+import { becomeUser } from "./real/account.ts";
 import { realClock } from "./real/clock.ts";
 import { realCryptography } from "./real/cryptography.ts";
 import { openRealDatabase } from "./real/database.ts";
@@ -7,6 +8,7 @@ import { readRealEnvironment, realOs } from "./real/environment.ts";
 import { realFiles } from "./real/files.ts";
 import { onRealHostEvent, realMachine } from "./real/machine.ts";
 import { runRealCommand } from "./real/process.ts";
+import { connectServiceManager } from "./real/service_manager.ts";
 import { onStopRequest, watchEventLoop } from "./real/supervisor.ts";
 import { RealTerminal } from "./real/terminal.ts";
 import type { SendHttp } from "./http.ts";
@@ -18,6 +20,7 @@ export function realSystem(): System {
     os: realOs(),
     architecture: Deno.build.arch,
     processId: Deno.pid,
+    executable: Deno.build.standalone ? Deno.execPath() : null,
     clock: realClock,
     random: drawRandom,
     cryptography: realCryptography,
@@ -27,10 +30,12 @@ export function realSystem(): System {
     runCommand: runRealCommand,
     sendHttp: lazySendHttp(),
     openDatabase: openRealDatabase,
+    becomeUser,
     readEnvironment: readRealEnvironment,
     onHostEvent: onRealHostEvent,
     onStopRequest,
     watchEventLoop,
+    connectServiceManager,
   };
 }
 

@@ -18,6 +18,16 @@ export type Os = "linux" | "windows" | "macos";
 /** The last instant that has a date, in ms since the Unix epoch (ECMAScript, section 21.4.1.1). */
 export const LAST_INSTANT_MS = 8.64e15;
 
+/** A user of this host. */
+export interface Account {
+  /** The user's number. */
+  readonly userId: number;
+  /** Of the user's own group. */
+  readonly groupId: number;
+  /** The user's home directory. */
+  readonly home: string;
+}
+
 /** Time and timers. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
@@ -38,6 +48,14 @@ export type HostEvent = "woke" | "network_up";
 /** A random number in [0, 1). Tests seed it. */
 export type Random = () => number;
 
+/** The service manager that started this process, if there is one that wants to hear of it. */
+export interface ServiceManager {
+  /** Reports that the agent runs, or that it ends. Resolves with why it could not, or with `null`. */
+  report(state: "ready" | "stopping"): Promise<string | null>;
+  /** Ends the signs of life for its watchdog, too. */
+  close(): void;
+}
+
 /** Everything the agent uses of its surroundings. */
 export interface System {
   /** The one that this process runs on. */
@@ -46,6 +64,8 @@ export interface System {
   readonly architecture: string;
   /** Of this process, as the system numbers it. */
   readonly processId: number;
+  /** The path of the executable; `null` if the program runs from source. */
+  readonly executable: string | null;
   /** The only source of time. */
   readonly clock: Clock;
   /** Not for secrets. */
@@ -64,6 +84,8 @@ export interface System {
   readonly sendHttp: SendHttp;
   /** Opens (or creates, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
   openDatabase(path: string, options?: { readOnly?: boolean }): Database;
+  /** Makes this process one of another user, for good: only root can. Throws an `Error` if not. */
+  becomeUser(account: Account): void;
   /** A variable of the environment, if it is set and not empty. */
   readEnvironment(name: string): string | undefined;
   /** Calls `listener` at each event of the host; the result removes it. */
@@ -79,6 +101,11 @@ export interface System {
    * blocked for `limitMs`. Another thread does that, since a blocked program cannot.
    */
   watchEventLoop(limitMs: number, format: "text" | "json"): void;
+  /**
+   * Connects to the service manager that started this process; its watchdog gets signs of life from now
+   * on. `stateDirectory` must exist. Never rejects; without a service manager, a report does nothing.
+   */
+  connectServiceManager(stateDirectory: string): Promise<ServiceManager>;
 }
 
 /** Standard input, output and error. Output is stripped of what controls a terminal. */

@@ -4,7 +4,15 @@ import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
-import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
+import type {
+  Account,
+  HostEvent,
+  Machine,
+  Os,
+  ServiceManager,
+  System,
+  Terminal,
+} from "../../src/system/system.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { promptCryptography } from "./cryptography.ts";
 import { FakeClock } from "./clock.ts";
@@ -47,6 +55,16 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** The part of a system for an agent from source that no service manager has started. */
+export const UNSUPERVISED = {
+  executable: null,
+  becomeUser: () => {},
+  onStopRequest: () => () => {},
+  watchEventLoop: () => {},
+  connectServiceManager: () =>
+    Promise.resolve({ report: () => Promise.resolve(null), close: () => {} }),
+};
+
 /** The id that most hosts have. */
 export const MACHINE_ID: readonly [path: string, text: string] = [
   "/etc/machine-id",
@@ -70,6 +88,7 @@ export class FakeSystem implements System {
   os: Os = "linux";
   architecture = "x86_64";
   processId = 4_242;
+  executable: string | null = null;
   clock: FakeClock = new FakeClock();
   random: () => number;
   cryptography: Cryptography = promptCryptography;
@@ -83,6 +102,9 @@ export class FakeSystem implements System {
   stopListeners = new Set<(signal: string) => void>();
   /** The limit that the program wants its event loop held to. */
   watchedMs: number | null = null;
+  /** What the service manager was told, and its answer: why it could not be told. */
+  reported: string[] = [];
+  reportFailure: string | null = null;
 
   constructor(seed: number = 1) {
     this.random = seededRandom(seed);
@@ -124,6 +146,21 @@ export class FakeSystem implements System {
 
   watchEventLoop(limitMs: number): void {
     this.watchedMs = limitMs;
+  }
+
+  becomeUser({ userId, home }: Account): void {
+    this.machine = { ...this.machine, userId: () => userId, homeDirectory: () => home };
+  }
+
+  connectServiceManager(stateDirectory: string): Promise<ServiceManager> {
+    this.reported.push(`connected in ${stateDirectory}`);
+    return Promise.resolve({
+      report: (state) => {
+        this.reported.push(state);
+        return Promise.resolve(this.reportFailure);
+      },
+      close: () => void this.reported.push("closed"),
+    });
   }
 }
 

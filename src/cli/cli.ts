@@ -9,7 +9,6 @@ import {
   type CliCommand,
   type ExitCode,
   GLOBAL_OPTIONS,
-  JSON_OPTION,
   type ListedCommand,
   NotRegisteredError,
   type OptionSpec,
@@ -17,8 +16,6 @@ import {
   REGISTER_HINT,
   UsageError,
 } from "./command.ts";
-import { safeJson } from "../strip_controls.ts";
-import { VERSION } from "../version.ts";
 
 /**
  * The commands in the order of the help. The code of a command is loaded when that command is used, so
@@ -68,7 +65,7 @@ const COMMANDS: readonly ListedCommand[] = [
   {
     name: "version",
     summary: "Show the version",
-    load: () => Promise.resolve(versionCommand),
+    load: async () => (await import("./version_command.ts")).versionCommand,
   },
 ];
 
@@ -186,16 +183,3 @@ function describeOptions(options: readonly OptionSpec[]): string[] {
     return `  ${option.padEnd(22)}${summary}${hint}`;
   });
 }
-
-const versionCommand: CliCommand = {
-  usage: "[--json]",
-  details: [],
-  options: [JSON_OPTION],
-  maxArguments: 0,
-  run({ os, architecture, terminal }, { flags }) {
-    const answer = { schema: "pennon.version/1", version: VERSION, os, architecture };
-    const text = `pennon ${VERSION} (${os}, ${architecture})`;
-    terminal.print(flags.has("json") ? safeJson(answer) : text);
-    return Promise.resolve(0);
-  },
-};

@@ -1,9 +1,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { createHash } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
 import { BuildError } from "../../tools/build/build_error.ts";
 import { elfEnd, elfProcessor, neededGlibc } from "../../tools/build/elf.ts";
 import { describeExecutable } from "../../tools/build/inspect.ts";
-import { findAppendedProgram, readMachO, withoutProgram } from "../../tools/build/mach_o.ts";
+import {
+  findAppendedProgram,
+  hasSignedPages,
+  readMachO,
+  withoutProgram,
+} from "../../tools/build/mach_o.ts";
 import { readPe } from "../../tools/build/pe.ts";
 import { describeTarget, type Target } from "../../tools/build/targets.ts";
 import { readZipFile } from "../../tools/build/zip.ts";
@@ -14,7 +20,8 @@ const TEXT = new TextEncoder();
 function bytesOf(...parts: (Uint8Array | string | [value: number, bytes: 1 | 2 | 4 | 8])[]) {
   const pieces = parts.map((part) => {
     if (part instanceof Uint8Array) return part;
-    if (typeof part === "string") return TEXT.encode(part);
+    // Letters are bytes: a signature is one of them too.
+    if (typeof part === "string") return Uint8Array.from(part, (letter) => letter.charCodeAt(0));
     const [value, sizeBytes] = part;
     const view = new DataView(new ArrayBuffer(8));
     view.setBigUint64(0, BigInt(value), true);
@@ -140,6 +147,51 @@ function machO(
   return bytesOf(head, new Uint8Array(headBytes - head.length), text, program, link);
 }
 
+/** A file for arm64 with a program and an ad-hoc signature of its pages of 256 bytes. */
+function signed(program: string): Uint8Array {
+  const bigEndian = (...numbers: number[]) =>
+    bytesOf(...numbers.map((number) => bytesOf([number, 4]).reverse()));
+  const pages = 5;
+  const signature = (limit: number, hashes: Uint8Array) =>
+    bytesOf(
+      bigEndian(0xfade0cc0, 0, 1, 0, 20),
+      bigEndian(0xfade0c02, 0, 0, 0, 44, 0, 0, pages, limit),
+      new Uint8Array([32, 2, 0, 8]),
+      new Uint8Array(4),
+      hashes,
+    );
+  const letters = (bytes: Uint8Array) => String.fromCharCode(...bytes.map((byte) => byte));
+  const unsigned = machO(ARM64, { program, signature: letters(signature(0, new Uint8Array(160))) });
+  const limit = readMachO(unsigned).signature!.offset;
+  const hashes = Array.from(
+    { length: pages },
+    (_, page) =>
+      createHash("sha256")
+        .update(unsigned.subarray(page * 256, Math.min(limit, page * 256 + 256))).digest(),
+  );
+  const file = unsigned.slice();
+  file.set(signature(limit, bytesOf(...hashes)), limit);
+  return file;
+}
+
+Deno.test("hasSignedPages() notices a changed byte, and a signature that ends too early", () => {
+  const file = signed("d3n0l4nd");
+  const { offset } = readMachO(file).signature!;
+  assertEquals(Math.ceil(offset / 256), 5);
+  assert(hasSignedPages(file));
+  // The last byte before the signature, the first of the file's text, one of the hashes.
+  for (const at of [offset - 1, 1_024, offset + 64]) {
+    const changed = file.slice();
+    changed[at]! ^= 1;
+    assert(!hasSignedPages(changed), `byte ${at}`);
+  }
+  const early = file.slice();
+  new DataView(early.buffer).setUint32(offset + 20 + 28, 4);
+  assert(!hasSignedPages(early));
+  assertThrows(() => hasSignedPages(machO(ARM64, {})), BuildError, "there is none");
+  assertThrows(() => hasSignedPages(machO(ARM64, { signature: "s" })), BuildError, "there is none");
+});
+
 Deno.test("withoutProgram() of arm64 is the file that had no segment with a program", () => {
   const signature = "signature";
   const product = machO(ARM64, { program: "d3n0l4nd and more", signature });
@@ -249,7 +301,9 @@ Deno.test("describeExecutable() refuses a file that its target could not run", (
     ["windows-x64", pe({ machine: 0xaa64 }), "it is for processor 43620"],
     ["windows-x64", pe({ name: "ICON" }), "no resource with the program"],
     ["windows-x64", pe({ program: "something" }), "is none"],
-    ["macos-arm64", machO(ARM64, { program, signature: "s" }), null],
+    ["macos-arm64", signed(program), null],
+    ["macos-arm64", signed("something"), "is none"],
+    ["macos-arm64", signed(program).with(1_025, 0), "its signature is of another file"],
     ["macos-arm64", machO(ARM64, { program }), "it is not signed"],
     ["macos-arm64", machO(ARM64, { signature: "s" }), "there is no program in it"],
     ["macos-arm64", machO(X86_64, { appended: appendix(program) }), "it is for x86_64"],

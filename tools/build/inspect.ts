@@ -6,7 +6,7 @@
 
 import { BuildError } from "./build_error.ts";
 import { elfEnd, elfProcessor, neededGlibc } from "./elf.ts";
-import { findAppendedProgram, PROGRAM_SEGMENT, readMachO } from "./mach_o.ts";
+import { findAppendedProgram, hasSignedPages, PROGRAM_SEGMENT, readMachO } from "./mach_o.ts";
 import { readPe } from "./pe.ts";
 import type { Target } from "./targets.ts";
 
@@ -78,7 +78,10 @@ function describeMachO(bytes: Uint8Array, target: Target): string {
   if (program === null) throw refusal(target, "there is no program in it");
   expectProgram(target, bytes.subarray(program.offset, program.offset + program.sizeBytes));
   // The kernel starts nothing without one on Apple's own processors. On Intel's it does.
-  expect(target, processor !== "arm64" || signature !== null, "it is not signed");
+  if (processor === "arm64") {
+    expect(target, signature !== null, "it is not signed");
+    expect(target, hasSignedPages(bytes), "its signature is of another file");
+  }
   const signed = signature ? `ad-hoc signature of ${signature.sizeBytes} bytes` : "not signed";
   return `Mach-O, ${processor}, ${signed}; program of ${program.sizeBytes} bytes`;
 }

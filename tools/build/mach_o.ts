@@ -7,6 +7,7 @@
  * https://github.com/apple-oss-distributions/xnu/blob/main/EXTERNAL_HEADERS/mach-o/loader.h.
  */
 
+import { createHash } from "node:crypto";
 import { BuildError } from "./build_error.ts";
 
 const MAGIC = 0xfeedfacf;
@@ -76,6 +77,50 @@ export function readMachO(bytes: Uint8Array): MachO {
       ? { offset: signature.getUint32(8, true), sizeBytes: signature.getUint32(12, true) }
       : null,
   };
+}
+
+const EMBEDDED_SIGNATURE = 0xfade0cc0;
+const CODE_DIRECTORY = 0xfade0c02;
+const SHA256 = 2;
+
+/**
+ * Whether the signature has the SHA-256 of every page before it, which the kernel compares with a page
+ * when it is first used. Says nothing of who signed: an ad-hoc signature is nobody's.
+ *
+ * The format, big-endian, is in
+ * https://github.com/apple-oss-distributions/xnu/blob/main/osfmk/kern/cs_blobs.h.
+ *
+ * @throws {BuildError} if there is no signature, or not one of that kind
+ */
+export function hasSignedPages(file: Uint8Array): boolean {
+  const { signature } = readMachO(file);
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const at = signature?.offset ?? -1;
+  if (at < 0 || at + 20 > file.length || view.getUint32(at) !== EMBEDDED_SIGNATURE) {
+    throw new BuildError("Cannot read signature of Mach-O file: there is none");
+  }
+  // The directory of the code comes first.
+  const directory = at + view.getUint32(at + 16);
+  if (directory + 44 > file.length || view.getUint32(directory) !== CODE_DIRECTORY) {
+    throw new BuildError("Cannot read signature of Mach-O file: it has no directory of the code");
+  }
+  const hashesAt = directory + view.getUint32(directory + 16);
+  const pages = view.getUint32(directory + 28);
+  const limit = view.getUint32(directory + 32);
+  const hashBytes = view.getUint8(directory + 36);
+  const pageBytes = 2 ** view.getUint8(directory + 39);
+  if (view.getUint8(directory + 37) !== SHA256 || hashBytes !== 32) {
+    throw new BuildError("Cannot read signature of Mach-O file: its hashes are not SHA-256");
+  }
+  // Everything up to the signature, or it covers less than is run.
+  if (limit !== at || pages !== Math.ceil(limit / pageBytes)) return false;
+  for (let page = 0; page < pages; page++) {
+    const content = file.subarray(page * pageBytes, Math.min((page + 1) * pageBytes, limit));
+    const hash = createHash("sha256").update(content).digest();
+    const start = hashesAt + page * hashBytes;
+    if (!hash.equals(file.subarray(start, start + hashBytes))) return false;
+  }
+  return true;
 }
 
 /** The file as it was before `deno compile`; throws `BuildError` if there is no program in it. */

@@ -39,6 +39,8 @@ export interface DebianOptions {
    * debootstrap does not know yet
    */
   readonly script?: string;
+  /** Only unpacks the packages, of this architecture: nothing of them runs. @default this host's, installed */
+  readonly unpackOnly?: string;
 }
 
 /** Fetches a small Debian into a folder; throws `PlaceError`. */
@@ -48,6 +50,7 @@ export async function fetchDebian(options: DebianOptions): Promise<void> {
   await Deno.remove(log).catch(() => {});
   const flags = ["--variant=minbase"];
   if (packages.length > 0) flags.push(`--include=${packages.join(",")}`);
+  if (options.unpackOnly !== undefined) flags.push("--foreign", `--arch=${options.unpackOnly}`);
   if (keyring !== undefined) flags.push(`--keyring=${keyring}`);
   const argv = ["debootstrap", ...flags, suite, folder, mirror, `${SCRIPTS}/${script}`];
   await step(

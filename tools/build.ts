@@ -46,11 +46,14 @@ async function main(args: readonly string[]): Promise<number> {
     : names.map((name) => describeTarget(name) ?? misuse(`no such target "${name}"`));
   const workshop = await prepareWorkshop();
   let worst = 0;
+  let isReachable = true;
   for (const target of targets) {
     const base = await obtainBase(target, {
       named: Deno.env.get("DENORT_BIN"),
+      isReachable,
       onProgress: (progress) => console.error(progress),
     });
+    isReachable &&= base.kind !== "pypi";
     if (flags["release"]) {
       await refuseForRelease(target, base, workshop, flags["allow-foreign-base"] === true);
     }

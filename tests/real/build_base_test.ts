@@ -46,6 +46,10 @@ Deno.test("fetchDenoBase() downloads once, and says whether its SHA-256 is pinne
     const pins = new Map([["some-triple", sha256]]);
     const pinned = await fetchDenoBase("some-triple", { download, pins });
     assertEquals([await Deno.readTextFile(path), pinned.isPinned, requests()], ["base", true, 1]);
+    // What is there needs no download, and what is not there none that was tried in vain.
+    await fetchDenoBase("some-triple", { download: null });
+    await assertRejects(() => fetchDenoBase("other", { download: null }), UnreachableError);
+    assertEquals(requests(), 1);
   }));
 
 Deno.test("fetchDenoBase() keeps nothing that is not the archive that is pinned", () =>

@@ -26,9 +26,11 @@ export interface Base {
  */
 export async function obtainBase(
   target: Target,
-  { named, onProgress }: {
+  { named, isReachable, onProgress }: {
     /** The value of `DENORT_BIN`. */
     named: string | undefined;
+    /** Deno's download has not been tried in vain for another target: that may take minutes. */
+    isReachable: boolean;
     onProgress: (progress: string) => void;
   },
 ): Promise<Base> {
@@ -41,13 +43,16 @@ export async function obtainBase(
     };
   }
   try {
-    const { path, sha256, isPinned } = await fetchDenoBase(target.triple);
+    const { path, sha256, isPinned } = await fetchDenoBase(
+      target.triple,
+      isReachable ? {} : { download: null },
+    );
     const pin = isPinned ? "pinned" : "not pinned";
     const origin = `Deno's own download, SHA-256 of its archive ${sha256}, ${pin}`;
     return { path: resolve(path), kind: "deno", origin, isPinned };
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
-    onProgress(`Deno's own base cannot be had: ${error.message}`);
+    if (isReachable) onProgress(`Deno's own base cannot be had: ${error.message}`);
   }
   const base = PYPI_BASES.get(target.triple);
   if (!base) {

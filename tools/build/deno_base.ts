@@ -43,8 +43,8 @@ export class UnreachableError extends Error {
 export async function fetchDenoBase(
   triple: string,
   options: {
-    /** @default DENO_DOWNLOAD */
-    download?: string;
+    /** `null`: it was tried in vain. @default DENO_DOWNLOAD */
+    download?: string | null;
     /** @default DENO_SHA256 */
     pins?: ReadonlyMap<string, string>;
   } = {},
@@ -53,7 +53,10 @@ export async function fetchDenoBase(
   const archive = `${FOLDER}/deno-${SHIPPED_DENO}-${triple}.zip`;
   await Deno.mkdir(FOLDER, { recursive: true });
   const isThere = await Deno.stat(archive).then(() => true, () => false);
-  if (!isThere) await downloadArchive(`${download}/denort-${triple}.zip`, archive);
+  if (!isThere) {
+    if (download === null) throw new UnreachableError("Cannot download it: tried in vain before");
+    await downloadArchive(`${download}/denort-${triple}.zip`, archive);
+  }
   const sha256 = await sha256Of(archive);
   const pin = pins.get(triple);
   if (pin !== undefined && pin !== sha256) {

@@ -24,6 +24,12 @@ class Installation {
     this.#path = `${host.folder}/pennon`;
   }
 
+  /** The one that was started last. */
+  get agent(): Program {
+    if (!this.#agent) throw new Error("Cannot name the agent: none was started");
+    return this.#agent;
+  }
+
   /** As package managers and `install` do it: written beside, then renamed over. */
   async install(write: (path: string) => Promise<void>): Promise<void> {
     await write(`${this.#path}.new`);
@@ -91,12 +97,16 @@ async function onInstalledHost(
   });
 }
 
-/** Has the server refuse the report of a command, so that it waits in the agent's buffer. */
-async function holdReport(host: Host): Promise<string> {
+/**
+ * Has the server refuse the report of a command, so that it waits in the agent's buffer. An agent that
+ * `start` starts has the command at its first check-in.
+ */
+async function holdReport(host: Host, start: () => void = () => {}): Promise<string> {
   const isReport = ({ path }: { path: string }) => path.endsWith("/logs");
   await host.server.setFault({ mode: "reset", path: "/logs$" });
   const id = host.server.queueCommand({ type: "collect_specs" });
   host.server.resetRequests();
+  start();
   await host.until("report", () => host.server.state().requests.some(isReport));
   assertEquals(host.logOf(id), undefined);
   return id;
@@ -150,8 +160,8 @@ Deno.test(
   () =>
     onInstalledHost(async (host, installation) => {
       await installation.install(nextRelease());
-      const next = installation.start();
-      const held = await holdReport(host);
+      const held = await holdReport(host, () => installation.start());
+      const next = installation.agent;
       await installation.install(thisRelease);
       await installation.stop(next);
       assertEquals(versionOf(next), OTHER_VERSION);
@@ -169,16 +179,16 @@ Deno.test("one version back leaves a migrated buffer alone and says so; nothing 
 }, () =>
   onInstalledHost(async (host, installation) => {
     await installation.install(nextRelease(MIGRATION));
-    const next = installation.start();
-    const held = await holdReport(host);
+    const held = await holdReport(host, () => installation.start());
+    const next = installation.agent;
     await installation.stop(next);
     await host.server.setFault({ mode: "none" });
 
     await installation.install(thisRelease);
     const writer = `a newer Pennon (schema ${SCHEMA_VERSION + 1})`;
-    const back = installation.start();
     const asked = host.server.queueCommand({ type: "collect_specs" });
     host.server.resetRequests();
+    const back = installation.start();
     await host.until("check-in", () => host.checkIns() > 0);
     const said = await back.waitFor("words", (line) => line.includes(writer));
     assertStringIncludes(said, 'give this one another \\"--state-dir\\"');

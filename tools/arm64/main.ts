@@ -47,6 +47,7 @@ async function test(folder: string, files: readonly string[]): Promise<number> {
   const root = await makeRoot(folder);
   const deno = await fetchDeno(folder);
   const failures = await tryExecutable(root);
+  await fetchDependencies();
   const code = await runTests(root, deno, files.length > 0 ? files : TESTS);
   for (const failure of failures) console.error(`arm64: FAILED ${failure}`);
   return failures.length > 0 ? 1 : code;
@@ -116,7 +117,29 @@ async function runUnderQemu(root: string, argv: readonly string[]) {
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
-/** The packages are in this Deno's cache, since it runs this task; on arm64 they are the same files. */
+/** npm packages are the same files on every processor, but for those that are for arm64 alone. */
+async function fetchDependencies(): Promise<void> {
+  const lock = JSON.parse(await Deno.readTextFile(`${PROJECT}/deno.lock`));
+  const forArm64 = Object.entries<{ os?: string[]; cpu?: string[] }>(lock.npm)
+    .filter(([, { os, cpu }]) => cpu?.includes("arm64") && (os?.includes("linux") ?? true))
+    .map(([name]) => `npm:${name}`);
+  const fetches = [["install", "--frozen", "--quiet"]];
+  if (forArm64.length > 0) {
+    fetches.push(["cache", "--no-config", "--no-lock", "--quiet", ...forArm64]);
+  }
+  for (const args of fetches) {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: PROJECT,
+      stdin: "null",
+      stdout: "null",
+    }).output();
+    if (success) continue;
+    const said = new TextDecoder().decode(stderr).trim();
+    throw new PlaceError(`Cannot fetch dependencies: ${said}`, { reason: "failed" });
+  }
+}
+
 async function runTests(root: string, deno: string, files: readonly string[]): Promise<number> {
   const flags = ["--no-check", "--no-prompt", "--cached-only", "--preload=tests/seed.ts"];
   const allowed = "--allow-read=.git,src,tests,docs,tools,main.ts";

@@ -5,8 +5,6 @@ import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { safeJson } from "../strip_controls.ts";
-import { VERSION } from "../version.ts";
 import { didYouMean } from "../wording.ts";
 import {
   type ActionSpec,
@@ -15,7 +13,6 @@ import {
   type DescribedCommand,
   type ExitCode,
   InterruptedError,
-  JSON_OPTION,
   type ListedCommand,
   NotRegisteredError,
   readAction,
@@ -93,7 +90,7 @@ const COMMANDS: readonly ListedCommand[] = [
   {
     name: "version",
     summary: "Show the version",
-    load: () => Promise.resolve(versionCommand),
+    load: async () => (await import("./version_command.ts")).versionCommand,
   },
   {
     name: "completion",
@@ -293,19 +290,6 @@ export function describeOption({ name, letter, value, valueIsOptional }: OptionS
   if (value === undefined) return `${front}--${name}`;
   return `${front}--${name} ${valueIsOptional ? `[${value}]` : value}`;
 }
-
-const versionCommand: CliCommand = {
-  usage: "[--json]",
-  details: [],
-  options: [JSON_OPTION],
-  maxArguments: 0,
-  run({ os, architecture, terminal }, { flags }) {
-    const answer = { schema: "pennon.version/1", version: VERSION, os, architecture };
-    const text = `pennon ${VERSION} (${os}, ${architecture})`;
-    terminal.print(flags.has("json") ? safeJson(answer) : text);
-    return Promise.resolve(0);
-  },
-};
 
 const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 

@@ -366,7 +366,7 @@ Deno.test("describeCommands() has a line for each command, and the exit codes", 
 
 Deno.test("version prints the version and the platform", async () => {
   const system = new FakeSystem();
-  const text = { code: 0, out: `pennon ${VERSION} (linux, x86_64)\n`, err: "" };
+  const text = { code: 0, out: `pennon ${VERSION} (linux, x86_64)\nfrom source\n`, err: "" };
   assertEquals(await runCli(system, "version"), text);
   for (const word of ["--version", "-v", "-V"]) assertEquals(await runCli(system, word), text);
   assertEquals(await runCli(system, "--log-level", "debug", "-v"), text);
@@ -376,6 +376,10 @@ Deno.test("version prints the version and the platform", async () => {
     version: VERSION,
     os: "linux",
     architecture: "x86_64",
+    commit: null,
+    dirty: false,
+    deno: null,
+    base: null,
   }]);
 });
 

@@ -1,7 +1,5 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { BuildError } from "../../tools/build/build_error.ts";
+import { assert, assertEquals } from "@std/assert";
 import { aliases } from "../../tools/build/bundle.ts";
-import { elfEnd } from "../../tools/build/elf_end.ts";
 import { npmIntegrityOf, sha256Of } from "../../tools/build/digest.ts";
 import { licensesOf } from "../../tools/build/licenses.ts";
 import { PACKAGED_PROGRAM } from "../../src/service/systemd.ts";
@@ -23,29 +21,6 @@ async function sources(folder: URL = new URL("../../src/", import.meta.url)): Pr
   }
   return texts;
 }
-
-Deno.test("elfEnd() is the end of the section headers", () => {
-  const bytes = new Uint8Array(64);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
-  const header = new DataView(bytes.buffer);
-  header.setBigUint64(0x28, 1_000n, true);
-  header.setUint16(0x3a, 64, true);
-  header.setUint16(0x3c, 30, true);
-  assertEquals(elfEnd(bytes), 2_920);
-  assertThrows(() => elfEnd(bytes.subarray(0, 63)), BuildError);
-  bytes[5] = 2;
-  assertThrows(() => elfEnd(bytes), BuildError);
-  assertThrows(() => elfEnd(new TextEncoder().encode("MZ".repeat(50))), BuildError);
-});
-
-Deno.test({
-  name: "elfEnd() of a file of the system is its length",
-  ignore: Deno.build.os !== "linux",
-  async fn() {
-    const bytes = await Deno.readFile("/bin/true");
-    assertEquals(elfEnd(bytes), bytes.length);
-  },
-});
 
 Deno.test("digests are those of the tools that people compare with", async () => {
   const path = await Deno.makeTempFile();

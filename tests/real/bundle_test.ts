@@ -14,7 +14,7 @@ Deno.test(
   async () => {
     const folder = await Deno.makeTempDir();
     const texts = {
-      "main.ts": 'console.log("first", (await import("./later.ts")).word);',
+      "main.ts": 'console.log("first", WORD, (await import("./later.ts")).word);',
       "later.ts": 'export const word: string = "second";',
     };
     for (const [name, text] of Object.entries(texts)) {
@@ -23,14 +23,22 @@ Deno.test(
     const into = `${folder}/made`;
     const made: Map<string, string>[] = [];
     for (let round = 0; round < 2; round++) {
-      await bundle({ folder, entry: "main.ts", imports: {}, into });
+      await bundle({
+        folder,
+        entry: "main.ts",
+        imports: {},
+        constants: { WORD: "compiled" },
+        into,
+      });
       const names = [...Deno.readDirSync(into)].map(({ name }) => name).sort();
       made.push(new Map(names.map((name) => [name, Deno.readTextFileSync(`${into}/${name}`)])));
       assertEquals((await Deno.stat(`${into}/main.js`)).mtime, new Date(0));
     }
     assertEquals(made[0], made[1]);
     assertEquals(made[0]?.size, 3, "with the licences, of which there are none");
-    assert(!made[0]?.get("main.js")?.includes("second"));
+    const main = made[0]?.get("main.js") ?? "";
+    assert(!main.includes("second"));
+    assert(main.includes('"compiled"') && !main.includes("WORD"), main);
     await Deno.writeTextFile(`${folder}/main.ts`, 'import "./gone.ts";');
     await assertRejects(() => bundle({ folder, entry: "main.ts", imports: {}, into }), BuildError);
     await Deno.remove(folder, { recursive: true });

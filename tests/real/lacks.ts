@@ -11,6 +11,7 @@ export const PACKAGES = {
   "dpkg-deb": "dpkg",
   "apt-ftparchive": "apt-utils",
   fish: "fish",
+  git: "git",
   gpg: "gnupg",
   gpgconf: "gnupg",
   free: "procps",

@@ -74,6 +74,59 @@ agentTest("one agent has the state folder, until it is killed", async (host, ser
   assertEquals(JSON.parse(await succeeds(host, ["status", "--json"])).running, false);
 });
 
+/** Times so short that a test sees in seconds what takes minutes. */
+const SHORT_TIMES = `
+[polling]
+interval = "10s"
+start_spread = "0s"
+[backoff]
+base = "400ms"
+cap = "1600ms"
+floor = "100ms"
+[breaker]
+consecutive_failures = 3
+min_open = "1s"
+max_open = "2s"
+[scanners]
+enabled = ["winupdate"]
+`;
+
+agentTest("an outage and a kill in it lose nothing", async (host, server) => {
+  await host.configure(SHORT_TIMES);
+  await register(host, server);
+  const reports = (id: string) => server.state().logs.filter((log) => log.command_id === id).length;
+  await server.setFault({ mode: "reset", path: "/logs$" });
+  const id = server.queueCommand({ type: "collect_specs" });
+  await whileRunning(host, async () => {
+    await until(() => server.state().requests.some(({ path }) => path.endsWith("/logs")));
+    await server.setFault({ mode: "reset" });
+    const status = async () => JSON.parse(await succeeds(host, ["status", "--json"]));
+    while ((await status()).connection.breaker === "closed") await until(() => true);
+    assertEquals([reports(id), (await status()).buffer.pending >= 1], [0, true]);
+  });
+  const state = [...Deno.readDirSync(`${host.folder}\\ProgramData\\Pennon\\State`)];
+  assertEquals(state.some(({ name }) => name === "buffer.sqlite"), true);
+  await whileRunning(host, async () => {
+    await server.setFault({ mode: "none" });
+    await until(() => reports(id) > 0);
+  });
+  await succeeds(host, ["run", "--once"]);
+  assertEquals([reports(id), server.state().violations], [1, []]);
+});
+
+/** Runs the agent for as long as `work` takes, and kills it. */
+async function whileRunning(host: WindowsHost, work: () => Promise<void>): Promise<void> {
+  const agent = host.start(["run"]);
+  const output = agent.output();
+  try {
+    await work();
+  } finally {
+    agent.kill("SIGKILL");
+    await agent.stdin.close().catch(() => {});
+    await output;
+  }
+}
+
 /** Waits, bounded, for another process. */
 async function until(isReached: () => boolean): Promise<void> {
   for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 50) {

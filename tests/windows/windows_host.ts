@@ -11,6 +11,9 @@ import { type Files, StandIn, windowsTest } from "./stand_in.ts";
  */
 const OWN_ROOT = Deno.env.get("PENNON_PLAYED_WINDOWS");
 
+/** The executable under test; without one the same program runs from source. */
+export const EXECUTABLE: string | undefined = Deno.env.get("PENNON_EXECUTABLE");
+
 /** What came of a command that ran to its end. */
 export interface Ended {
   readonly code: number;
@@ -71,7 +74,7 @@ export class WindowsHost {
     return await StandIn.make(folder ?? alias, "winget.exe", play, files);
   }
 
-  /** Runs a command of Pennon's, from source, to its end, as on this host. */
+  /** Runs a command of Pennon's to its end, as on this host. */
   async pennon(words: readonly string[], options: { input?: string } = {}): Promise<Ended> {
     const child = this.start(words);
     const writer = child.stdin.getWriter();
@@ -88,9 +91,9 @@ export class WindowsHost {
    * Winsock at once may leave Wine's count of starts at 0, where no socket opens (error 10093).
    */
   start(words: readonly string[]): Deno.ChildProcess {
-    const [file, ...args] = script("main.ts", ...words);
-    return new Deno.Command(file, {
-      args: args.toSpliced(1, 0, "--cached-only"),
+    const [source, ...args] = script("main.ts", ...words);
+    return new Deno.Command(EXECUTABLE ?? source, {
+      args: EXECUTABLE === undefined ? args.toSpliced(1, 0, "--cached-only") : [...words],
       env: { ...this.variables, NO_COLOR: "1" },
       stdin: "piped",
       stdout: "piped",

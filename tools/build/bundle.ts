@@ -22,11 +22,13 @@ const INSTANT = new Date(0);
  * @throws {BuildError} if something that is imported is not there
  */
 export async function bundle(
-  { folder, entry, imports, into }: {
+  { folder, entry, imports, constants = {}, into }: {
     folder: string;
     entry: string;
     /** As `deno.json` has them. */
     imports: Readonly<Record<string, string>>;
+    /** Values that are put in the place of these global names. */
+    constants?: Readonly<Record<string, unknown>>;
     into: string;
   },
 ): Promise<void> {
@@ -44,6 +46,9 @@ export async function bundle(
       platform: "node",
       conditions: ["deno"],
       alias: aliases(imports),
+      define: Object.fromEntries(
+        Object.entries(constants).map(([name, value]) => [name, JSON.stringify(value)]),
+      ),
       target: "esnext",
       tsconfigRaw: {},
       plugins: [webAssembly],

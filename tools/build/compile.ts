@@ -1,9 +1,11 @@
-/** Compiles the program for a target with the shipped Deno, on its own base or on one from PyPI. */
+/** Compiles the program for a target with the shipped Deno. */
 
+import type { Build } from "../../src/version.ts";
+import type { Base } from "./base.ts";
 import { BuildError } from "./build_error.ts";
 import { bundle, LICENSES } from "./bundle.ts";
+import { readSourceState, type SourceState } from "./commit.ts";
 import { permissionFlags } from "./permissions.ts";
-import { BUILD_ELSEWHERE, fetchPypiBase, PYPI_BASES, type PypiBase } from "./pypi_base.ts";
 import { runTool, type ToolResult } from "./run.ts";
 import { SHIPPED_DENO, shippedDeno, type ToolCommand } from "./shipped_deno.ts";
 import { stageSources } from "./stage.ts";
@@ -17,7 +19,7 @@ const WORKSHOP = ".cache/build";
 const STAGE = `${WORKSHOP}/sources`;
 const BUNDLE = `${WORKSHOP}/bundle`;
 
-/** Modules are a few MB; a base is about 40. */
+/** Modules are a few MB. */
 const FETCH_TIMEOUT_MS = 300_000;
 const COMPILE_TIMEOUT_MS = 300_000;
 
@@ -28,48 +30,41 @@ interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** What is the same for all targets of a build. */
+export interface Workshop {
+  readonly deno: ToolCommand;
+  readonly imports: Readonly<Record<string, string>>;
+  readonly source: SourceState;
+}
+
 /**
- * Makes the target's file and returns where its base came from.
+ * Copies the sources and fetches their packages.
+ *
+ * @throws {BuildError} if the shipped Deno or a package cannot be had
+ */
+export async function prepareWorkshop(): Promise<Workshop> {
+  const source = await readSourceState();
+  const imports = await stageSources(STAGE);
+  const deno = await shippedDeno();
+  await fetchModules(deno);
+  return { deno, imports, source };
+}
+
+/**
+ * Makes the target's file on a base.
  *
  * @throws {BuildError} if it cannot be made; a file of an earlier build is then gone
  */
-export async function compile(
-  target: Target,
-  onProgress: (progress: string) => void,
-): Promise<string> {
-  const imports = await stageSources(STAGE);
+export async function compile(target: Target, base: Base, workshop: Workshop): Promise<void> {
+  const { deno, imports, source } = workshop;
   await Deno.mkdir("dist", { recursive: true });
   // What is there afterwards is of this build, or not there.
   await Deno.remove(target.file).catch(() => {});
-  const deno = await shippedDeno();
-  await fetchModules(deno);
-  await bundle({ folder: STAGE, entry: ENTRY, imports, into: BUNDLE });
-  const named = Deno.env.get("DENORT_BIN");
-  const origin = named === undefined ? "Deno's own download" : `DENORT_BIN, ${named}`;
-  onProgress(`compiling for ${target.triple} with Deno ${SHIPPED_DENO}; base: ${origin}`);
-  const first = await compileWith(deno, target, {});
-  if (first.success) return origin;
-  const fact = gistOf(first.output);
-  const base = PYPI_BASES.get(target.triple);
-  if (!base) {
-    throw new BuildError(
-      `Cannot compile for "${target.triple}": ${fact}\nNext: ${BUILD_ELSEWHERE}`,
-    );
-  }
-  onProgress(`that base cannot be had: ${fact}`);
-  return await compileOnPypiBase(deno, target, { base, onProgress });
-}
-
-async function compileOnPypiBase(
-  deno: ToolCommand,
-  target: Target,
-  { base, onProgress }: { base: PypiBase; onProgress: (progress: string) => void },
-): Promise<string> {
-  const { path, origin } = await fetchPypiBase(base, onProgress);
-  onProgress(`compiling for ${target.triple} with Deno ${SHIPPED_DENO}; base: ${origin}`);
-  const environment = { DENORT_BIN: `${Deno.cwd()}/${path}` };
-  const { success, output } = await compileWith(deno, target, environment);
-  if (success) return origin;
+  const build: Build = { ...source, deno: SHIPPED_DENO, base: base.kind };
+  const constants = { PENNON_BUILD: build };
+  await bundle({ folder: STAGE, entry: ENTRY, imports, constants, into: BUNDLE });
+  const { success, output } = await compileWith(deno, target, { DENORT_BIN: base.path });
+  if (success) return;
   throw new BuildError(`Cannot compile for "${target.triple}": ${gistOf(output)}`);
 }
 

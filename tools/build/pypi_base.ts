@@ -5,7 +5,8 @@
 
 import { BuildError } from "./build_error.ts";
 import { sha256Of } from "./digest.ts";
-import { elfEnd } from "./elf_end.ts";
+import { elfEnd } from "./elf.ts";
+import { withoutProgram } from "./mach_o.ts";
 import { runTool } from "./run.ts";
 import { SHIPPED_DENO, type ToolCommand } from "./shipped_deno.ts";
 
@@ -60,6 +61,20 @@ export const PYPI_BASES: ReadonlyMap<string, PypiBase> = new Map<string, PypiBas
     product: "bids-validator-deno.exe",
     // The program in it is a resource, which `deno compile` replaces.
     extract: (product) => product,
+  }],
+  ["x86_64-apple-darwin", {
+    platform: "macosx_10_13_x86_64",
+    wheelSha256: "b9018593f9f768c0912001fb724374eff1034128374512e0da08ff727920c604",
+    sha256: "b6e3fef70b2cd1ef02fbc28be53001d83b7b743adc2aa05dbd7e1b80592958fa",
+    product: "bids-validator-deno",
+    extract: withoutProgram,
+  }],
+  ["aarch64-apple-darwin", {
+    platform: "macosx_11_0_arm64",
+    wheelSha256: "a35622e2b0f5772fe08ba309e3eac9a3ad47cc4aecc37c4a6e93aea2b72f2849",
+    sha256: "317fb10009af54a457bffaa42d0cff13f137d5806a87a2f582291694cda5c4a4",
+    product: "bids-validator-deno",
+    extract: withoutProgram,
   }],
 ]);
 

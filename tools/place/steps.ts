@@ -22,7 +22,7 @@ export function failed(message: string): PlaceError {
   return new PlaceError(message, { reason: "failed" });
 }
 
-/** A Debian to be fetched. */
+/** A Debian, or an Ubuntu, to be fetched. */
 export interface DebianOptions {
   /** Where it is to be; what is there is removed. */
   readonly folder: string;
@@ -30,17 +30,29 @@ export interface DebianOptions {
   /** Installed with it. */
   readonly packages: readonly string[];
   readonly log: string;
+  /** @default Debian's own */
+  readonly mirror?: string;
+  /** The keys that the mirror's index is signed with. @default those of this host's Debian */
+  readonly keyring?: string;
+  /**
+   * debootstrap's script. @default that of Debian's newest, which serves suites that this host's
+   * debootstrap does not know yet
+   */
+  readonly script?: string;
+  /** Only unpacks the packages, of this architecture: nothing of them runs. @default this host's, installed */
+  readonly unpackOnly?: string;
 }
 
 /** Fetches a small Debian into a folder; throws `PlaceError`. */
 export async function fetchDebian(options: DebianOptions): Promise<void> {
-  const { folder, suite, packages, log } = options;
+  const { folder, suite, packages, log, mirror = DEBIAN_MIRROR, keyring, script = "sid" } = options;
   await Deno.remove(folder, { recursive: true }).catch(() => {});
   await Deno.remove(log).catch(() => {});
   const flags = ["--variant=minbase"];
   if (packages.length > 0) flags.push(`--include=${packages.join(",")}`);
-  // The script of a suite that this host's debootstrap does not know yet is that of all of them.
-  const argv = ["debootstrap", ...flags, suite, folder, MIRROR, SCRIPT];
+  if (options.unpackOnly !== undefined) flags.push("--foreign", `--arch=${options.unpackOnly}`);
+  if (keyring !== undefined) flags.push(`--keyring=${keyring}`);
+  const argv = ["debootstrap", ...flags, suite, folder, mirror, `${SCRIPTS}/${script}`];
   await step(
     log,
     "debootstrap",
@@ -48,5 +60,5 @@ export async function fetchDebian(options: DebianOptions): Promise<void> {
   );
 }
 
-const MIRROR = "http://deb.debian.org/debian";
-const SCRIPT = "/usr/share/debootstrap/scripts/sid";
+export const DEBIAN_MIRROR = "http://deb.debian.org/debian";
+const SCRIPTS = "/usr/share/debootstrap/scripts";

@@ -2,15 +2,17 @@
  * `deno task test:windows`: runs the tests on Windows' Deno under Wine.
  *
  * First those that need read permission alone, then those on real parts that Windows has, and those
- * in `tests/windows`, where a stand-in plays `powershell.exe` and `winget.exe`. Needs root, Debian's
+ * in `tests/windows`, where a stand-in plays `powershell.exe` and `winget.exe`; of these, those on the
+ * whole program once more on the executable in `dist/`, where it was built. Needs root, Debian's
  * `debootstrap`, and npm. Ends with the tests' own exit code, and with 3 where it could not run them.
  */
 
+import { isThere } from "../place/host.ts";
 import { runPlaceCommand } from "../place/place_command.ts";
 import { PlaceError } from "../place/place_error.ts";
 import { PROJECT, runInside } from "./inside.ts";
 import { lacking, makePlace } from "./place.ts";
-import { DENO, DENO_CACHE, HOME, STAND_IN, WINE, wineEnvironment } from "./wine.ts";
+import { DENO, DENO_CACHE, HOME, STAND_IN, windowsPath, WINE, wineEnvironment } from "./wine.ts";
 
 const USAGE = `Usage: deno task test:windows [options] [TEST FILES]
 
@@ -23,6 +25,15 @@ const REAL = ["buffer", "database", "files", "http", "machine", "process"]
   .concat("refserver", "refserver_check_in", "refserver_control", "refserver_enrolment")
   .concat("refserver_faults", "refserver_reports", "refserver_wire", "system", "terminal")
   .map((name) => `tests/real/${name}_test.ts`);
+
+/** Has no tests without an executable. */
+const EXECUTABLE_TEST = "tests/windows/executable_test.ts";
+
+/** Those on the whole program, which run on the executable too. */
+const WHOLE = ["tests/windows/agent_test.ts", "tests/windows/scan_test.ts", EXECUTABLE_TEST];
+
+/** What the task `build` makes, in the project. */
+const EXECUTABLE = "dist/pennon-windows-x64.exe";
 
 /** All of one kind of tests; ten times what they take on two cores. */
 const TESTS_TIMEOUT_MS = 1_200_000;
@@ -57,27 +68,48 @@ async function test(folder: string, files: readonly string[]): Promise<number> {
   await fetchDependencies(root, registry);
   await compileStandIn(root);
   tell(`place ready after ${seconds(startMs)} s`);
-  const runs = files.length > 0
-    ? [["-A", ...files]]
-    : [[...LIMITED, "--ignore=tests/e2e,tests/real,tests/windows", "tests"], [
-      "-A",
-      "tests/windows",
-      ...REAL,
-    ]];
+  const isBuilt = await isThere(`${PROJECT}/${EXECUTABLE}`);
+  if (!isBuilt) {
+    tell(`no ${EXECUTABLE}: not tested. Next: deno task build --target windows-x64`);
+  }
   let worst = 0;
-  for (const words of runs) {
+  for (const { words, environment } of runs(files, isBuilt)) {
     await Deno.remove(`${root}${REPORT}`).catch(() => {});
     const code = await runInside(root, {
       // Types were checked where there is more room for it.
       argv: [WINE, DENO, "test", "--no-check", "--no-prompt", "--cached-only"]
         .concat(`--junit-path=Z:${REPORT}`, words) as [string],
-      environment: wineEnvironment(registry),
+      environment: { ...wineEnvironment(registry), ...environment },
       timeoutMs: TESTS_TIMEOUT_MS,
     });
     worst ||= code === 0 && !await hasRun(root) ? 1 : code;
   }
   tell(`done after ${seconds(startMs)} s`);
   return worst;
+}
+
+/** One start of `deno test`. */
+interface TestRun {
+  readonly words: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** All tests, or those in `files`; those on the executable if there is one. */
+function runs(files: readonly string[], isBuilt: boolean): TestRun[] {
+  const executable = { PENNON_EXECUTABLE: windowsPath(`${HOME}/project/${EXECUTABLE}`) };
+  const whole = files.length === 0 ? WHOLE : files.filter((file) => WHOLE.includes(file));
+  const onExecutable = isBuilt && whole.length > 0
+    ? [{ words: ["-A", ...whole], environment: executable }]
+    : [];
+  if (files.length > 0) {
+    const onSource = files.filter((file) => file !== EXECUTABLE_TEST);
+    return [...onSource.length > 0 ? [{ words: ["-A", ...onSource] }] : [], ...onExecutable];
+  }
+  return [
+    { words: [...LIMITED, "--ignore=tests/e2e,tests/real,tests/windows", "tests"] },
+    { words: ["-A", "tests/windows", ...REAL] },
+    ...onExecutable,
+  ];
 }
 
 /** Whether any test was run: Windows' Deno was seen to end with 0 where it could not begin. */

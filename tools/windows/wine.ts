@@ -33,6 +33,6 @@ export function wineEnvironment(registry: string): Record<string, string> {
 }
 
 /** Wine shows the whole of the Unix side as drive Z. */
-function windowsPath(path: string): string {
+export function windowsPath(path: string): string {
   return `Z:${path.replaceAll("/", "\\")}`;
 }

@@ -1,6 +1,7 @@
 /** Who this agent is to its server: id and tokens, in one file that only its user can read. */
 
 import * as v from "valibot";
+import { replaceCommand } from "./advice.ts";
 import { agentIdSchema, tokenSchema } from "./credentials.ts";
 import { JsonFile } from "./json_file.ts";
 import { Secrets } from "./redact.ts";
@@ -16,6 +17,11 @@ export interface Identity {
   readonly refreshToken: string;
   /** The interval between check-ins from the server's registration answer; `null`: it had none. */
   readonly intervalMs: number | null;
+}
+
+/** Whether two addresses lead to one server: case of the host and a default port do not matter. */
+export function isSameServer(one: string, other: string): boolean {
+  return new URL(one).href === new URL(other).href;
 }
 
 /** The tokens of an identity. */
@@ -87,15 +93,15 @@ export async function loadIdentity(
   const [problem] = trustProblems(itself, question).filter(isRefused);
   if (problem) {
     throw new IdentityError(
-      `Cannot use the identity: other users may have read it: ${problem.text}, and register anew ` +
-        `with "--replace" if anybody did`,
+      `Cannot use the identity: other users may have read it: ${problem.text}; if any of them did, ` +
+        `stop the agent, then run: ${replaceCommand()}`,
     );
   }
   const read = IDENTITY_FILE.decode(found.text);
   if (read.ok) return read.value;
   throw new IdentityError(
     `Cannot use the identity: "${path}" is corrupt. ` +
-      "Next: stop the agent, then run: pennon register --replace --server URL --token -",
+      `Next: stop the agent, then run: ${replaceCommand()}`,
   );
 }
 

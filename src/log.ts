@@ -1,6 +1,7 @@
 /** The agent's log: one line per event, as text or JSON, without secrets. */
 
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
+import { codeOf, type LogMessage } from "./log_messages.ts";
 import { Secrets } from "./redact.ts";
 import { stripControls } from "./strip_controls.ts";
 
@@ -15,16 +16,16 @@ export type LogLevel = "debug" | "info" | "warning" | "error";
 /** How a line is written. */
 export type LogFormat = "text" | "json";
 
-/** Writes log lines. Messages are constants; the fields vary, and have units in their names. */
+/** Writes log lines. Messages are those of `log_messages.ts`; the fields vary, and have units in their names. */
 export interface Log {
   /** Details, by which a fault can be found. */
-  debug(message: string, fields?: LogFields): void;
+  debug(message: LogMessage, fields?: LogFields): void;
   /** What the agent does. */
-  info(message: string, fields?: LogFields): void;
+  info(message: LogMessage, fields?: LogFields): void;
   /** The agent goes on, but not as intended. */
-  warning(message: string, fields?: LogFields): void;
+  warning(message: LogMessage, fields?: LogFields): void;
   /** Something is lost, or an operator has to act. */
-  error(message: string, fields?: LogFields): void;
+  error(message: LogMessage, fields?: LogFields): void;
 }
 
 /** What is logged, and how. */
@@ -129,7 +130,9 @@ function cutText(text: string, longest: number): string {
 
 function formatLine({ timeMs, level, message, fields }: Line, format: LogFormat): string {
   const time = new Date(timeMs).toISOString();
-  if (format === "json") return JSON.stringify({ time, level, message, ...fields });
+  if (format === "json") {
+    return JSON.stringify({ time, level, code: codeOf(message), message, ...fields });
+  }
   const words = Object.entries(fields).map(([name, value]) => `${name}=${quote(value)}`);
   return [time, level.toUpperCase(), message, ...words].join(" ");
 }

@@ -3,6 +3,7 @@
  * rule is that of ssh and sudo; decision 0013 has the reasons.
  */
 
+import { shellWord } from "./advice.ts";
 import { FileError, type FileFacts, type PathStep, type PathTrace } from "./system/files.ts";
 import type { System } from "./system/system.ts";
 
@@ -62,7 +63,7 @@ export function trustProblems(
   const problems = [...new Map(steps.map((step) => [step.path, step])).values()].flatMap((step) => {
     const isItself = isWhole && step === last;
     return [
-      ...ownerProblems(step, { userId, trusted, isItself }),
+      ...ownerProblems(step, { userId, use, trusted, isItself }),
       ...modeProblems(step, { userId, use, isItself }),
     ];
   });
@@ -78,14 +79,19 @@ export function isRefused({ isRefused }: TrustProblem): boolean {
 
 function ownerProblems(
   { path, kind, owner }: PathStep,
-  { userId, trusted, isItself }: {
+  { userId, use, trusted, isItself }: {
     userId: number;
+    use: FileUse;
     trusted: ReadonlySet<number | null>;
     isItself: boolean;
   },
 ): TrustProblem[] {
   if (owner === null || trusted.has(owner)) return [];
   const isRoot = userId === ROOT;
+  if (kind === "directory" && !isItself && !OWN_DIRECTORY.test(path)) {
+    const text = `"${path}" belongs to user ${owner}. Next: ${describeMove(userId, use)}`;
+    return [{ isRefused: isRoot, text }];
+  }
   const options = kind === "link" ? "-h " : isItself && kind === "directory" ? "-R " : "";
   const command = `${isRoot ? "" : "sudo "}chown ${options}${isRoot ? "root" : userId}`;
   const other = isItself && kind === "directory" ? `, or run pennon as user ${owner}` : "";
@@ -93,6 +99,24 @@ function ownerProblems(
     isRefused: isRoot,
     text: `"${path}" belongs to user ${owner}. Next: ${command} ${shellWord(path)}${other}`,
   }];
+}
+
+/** A directory that Pennon has for itself; any other one may be a user's home. */
+const OWN_DIRECTORY = /\/pennon$/i;
+
+/** What to do about a directory on the way that belongs to another user, and may well do so. */
+function describeMove(userId: number, use: FileUse): string {
+  const whose = userId === ROOT ? "root" : "you or root";
+  switch (use) {
+    case "configuration":
+    case "key":
+      return `move the file to a directory that, with all above it, belongs to ${whose}` +
+        `${userId === ROOT ? ", as /etc/pennon does" : ""}, and name its new place`;
+    case "identity":
+    case "state directory":
+      return `give a "--state-dir" that, with all above it, belongs to ${whose}` +
+        `${userId === ROOT ? ", as /var/lib/pennon does" : ""}`;
+  }
 }
 
 function modeProblems(
@@ -125,11 +149,6 @@ function modeProblems(
 /** Whether the group has no other members: root's, or the one many systems create for each user. */
 function isOwnGroup({ owner, group }: PathStep, userId: number): boolean {
   return group === ROOT || (userId !== ROOT && group === owner);
-}
-
-/** A path as one word of a shell's command line. */
-export function shellWord(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 type Deps = Pick<System, "files" | "machine">;
@@ -187,6 +206,14 @@ export async function readRootOwned(
 /** Checks owner and mode of the state directory and of the path to it, even if it does not exist yet. */
 export async function checkStateDirectory(deps: Deps, path: string): Promise<Distrust> {
   return await distrust(deps, { name: "the state directory", path, use: "state directory" });
+}
+
+/**
+ * Checks the file of metrics and the path to it, even if it does not exist yet: who can replace the file
+ * while it is written can make root change another one.
+ */
+export async function checkMetricsFile(deps: Deps, path: string): Promise<Distrust> {
+  return await distrust(deps, { name: "metrics.textfile", path, use: "configuration" });
 }
 
 /** `facts`: those of the open file, if there is one; else those of what the path leads to now. */

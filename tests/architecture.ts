@@ -10,6 +10,7 @@ export interface Source {
 const RANKS: Readonly<Record<string, number>> = {
   "main.ts": 6,
   cli: 5,
+  doctor: 4.5,
   agent: 4,
   loop: 3.3,
   delivery: 3.2,
@@ -21,13 +22,16 @@ const RANKS: Readonly<Record<string, number>> = {
   scanners: 2,
   installers: 2,
   server: 2,
+  telemetry: 2,
   host: 2,
   service: 2,
   identity: 2,
   credentials: 1,
+  advice: 0,
   json: 0,
   json_file: 1,
   log: 1,
+  log_file: 1,
   secrets: 0,
   trusted_path: 1,
   received_command: 1,
@@ -39,6 +43,7 @@ const RANKS: Readonly<Record<string, number>> = {
   // Below the ports: what the terminal prints goes through these.
   redact: -1,
   strip_controls: -2,
+  log_messages: -2,
 };
 
 const LONGEST_SOURCE = 450;

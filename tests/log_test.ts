@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   createLog,
+  type LogFields,
   type LogFormat,
   type LogLevel,
   LONGEST_LINE_BYTES,
@@ -18,8 +19,11 @@ function logTo(options: { level?: LogLevel; format?: LogFormat; secrets?: string
     format: options.format ?? "text",
     secrets: new Secrets(options.secrets),
   });
-  return { log, lines };
+  return { log: log as AnyLog, lines };
 }
+
+/** What is tested is how a line is written, whatever its message. */
+type AnyLog = Record<LogLevel, (message: string, fields?: LogFields) => void>;
 
 Deno.test("createLog() writes one line per event, in text", () => {
   const { log, lines } = logTo();
@@ -43,6 +47,13 @@ Deno.test("createLog() writes one line per event, in JSON", () => {
     offline: false,
     status: null,
   }]);
+});
+
+Deno.test("createLog() writes the code of a message of Pennon's into JSON", () => {
+  const { log, lines } = logTo({ format: "json" });
+  log.warning("event refused", { why: "HTTP 400" });
+  const { code, message } = JSON.parse(lines[0]!);
+  assertEquals([code, message], ["delivery.event_refused", "event refused"]);
 });
 
 Deno.test("createLog() writes nothing below its level", () => {
@@ -155,7 +166,7 @@ Deno.test("createLog() hides a secret that is added after it was created", () =>
     level: "debug",
     format: "text",
     secrets,
-  });
+  }) as AnyLog;
   secrets.add("the-second-token");
   log.info("told", { why: "the-first-token, the-second-token" });
   assert(lines[0]?.endsWith('why="(hidden), (hidden)"'), lines[0]);

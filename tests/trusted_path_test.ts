@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FileError, type FileKind, type PathStep } from "../src/system/files.ts";
 import {
+  checkMetricsFile,
   checkStateDirectory,
   type FileUse,
   readRootOwned,
@@ -201,6 +202,22 @@ Deno.test("trustProblems() quotes the next step for a shell", () => {
   assertEquals(texts([step("/a b'c", "link", 0o777, OTHER), file(0o644)], ROOT, "configuration"), [
     `"/a b'c" belongs to user 1001. Next: chown -h root '/a b'\\''c'`,
   ]);
+  // Whose home it is stays as it is; Pennon's own directory is given back.
+  const home = (path: string) => [step(path, "directory", 0o755, ME), file(0o644)];
+  assertEquals(texts(home("/home/bob"), ROOT, "configuration"), [
+    '"/home/bob" belongs to user 1000. Next: move the file to a directory that, with all above it, ' +
+    "belongs to root, as /etc/pennon does, and name its new place",
+  ]);
+  assertEquals(
+    texts([step("/home/bob", "directory", 0o755, ME), directory(0o700)], ROOT, "state directory"),
+    [
+      '"/home/bob" belongs to user 1000. Next: give a "--state-dir" that, with all above it, belongs to ' +
+      "root, as /var/lib/pennon does",
+    ],
+  );
+  assertEquals(texts(home("/etc/pennon"), ROOT, "configuration"), [
+    '"/etc/pennon" belongs to user 1000. Next: chown root /etc/pennon',
+  ]);
   assertEquals(texts([file(0o644, OTHER)], ME, "configuration"), [
     '"/etc/config.toml" belongs to user 1001. Next: sudo chown 1000 /etc/config.toml',
   ]);
@@ -287,7 +304,8 @@ Deno.test("readTrusted() only warns an ordinary user", async () => {
     text: "a text",
     errors: [],
     warnings: [
-      'the configuration is not safe: "/etc" belongs to user 1001. Next: sudo chown 1000 /etc',
+      'the configuration is not safe: "/etc" belongs to user 1001. Next: move the file to a directory ' +
+      "that, with all above it, belongs to you or root, and name its new place",
     ],
   });
 });
@@ -378,4 +396,16 @@ Deno.test("readRootOwned() reads what only root can have written, whoever asks",
     const bytes = await readRootOwned(system, { name: "a key", path, maxBytes: 100 });
     assertEquals(bytes !== undefined, isRead, change.toString());
   }
+});
+
+Deno.test("checkMetricsFile() refuses root a directory of another user, also for a new file", async () => {
+  const system = new FakeSystem();
+  system.machine.userId = () => 0;
+  const path = "/var/lib/node_exporter/pennon.prom";
+  system.files.texts.set("/var/lib/node_exporter/other.prom", "");
+  assertEquals((await checkMetricsFile(system, path)).errors, []);
+  system.files.owners.set("/var/lib/node_exporter", 999);
+  const { errors } = await checkMetricsFile(system, path);
+  assertEquals(errors.length, 1);
+  assert(errors[0]?.startsWith("Cannot trust metrics.textfile:"), errors[0]);
 });

@@ -52,6 +52,16 @@ function kind(type: string, subtype: string, component: string): Kind {
   return { type, subtype, component };
 }
 
+/** What event a line of the log is; `undefined`: none. */
+export function eventKind(level: LogLevel, message: string, fields: LogFields): Kind | undefined {
+  const security = fields[SECURITY_FIELD];
+  const known = typeof security === "string"
+    ? kind("security", security, "security")
+    : EVENT_OF_MESSAGE.get(message);
+  // A pause that goes on is logged as information: its beginning is the event.
+  return known?.subtype === "paused" && level === "info" ? undefined : known;
+}
+
 /** Where events go. */
 interface EventSink {
   readonly queue: EventQueue;
@@ -105,13 +115,8 @@ export class AgentEvents {
   #take(level: LogLevel, message: string, fields: LogFields = {}): void {
     // A server that takes no events would get one more for each that it refused.
     if (this.#isAppending || fields["kind"] === "agent_event") return;
-    const security = fields[SECURITY_FIELD];
-    const known = typeof security === "string"
-      ? kind("security", security, "security")
-      : EVENT_OF_MESSAGE.get(message);
+    const known = eventKind(level, message, fields);
     if (known === undefined) return;
-    // A pause that goes on is logged as information: its beginning is the event.
-    if (known.subtype === "paused" && level === "info") return;
     if (!this.#mayMore()) return;
     const event = this.#eventOf(known, level, { message, fields });
     this.#waiting = [...this.#waiting, event].slice(-MOST_WAITING);

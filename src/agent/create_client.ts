@@ -69,16 +69,28 @@ async function readTls(
 ): Promise<TlsOptions> {
   const texts = new Map<string, string>();
   for (const file of tlsFiles(config.tls)) {
-    const read = await readTrusted(system, file);
-    if (read === undefined) throw new Error(`Cannot read ${file.name}: no file "${file.path}"`);
-    if (read.errors.length > 0) throw new ConfigError(read.errors);
-    read.warnings.forEach(warn);
-    texts.set(file.name, read.text);
+    texts.set(file.name, await readConfiguredFile(system, file, warn));
   }
   const ca = texts.get("tls.ca_file");
   const certificate = texts.get("tls.certificate_file");
   const key = texts.get("tls.key_file");
   return { ...(ca && { ca }), ...(certificate && { certificate }), ...(key && { key }) };
+}
+
+/**
+ * The text of a file that the setting `name` names. Throws `FileError`, `ConfigError` if other users can
+ * change it or read a key, and `Error` if there is none.
+ */
+export async function readConfiguredFile(
+  system: System,
+  { name, path, use }: { name: string; path: string; use: FileUse },
+  warn: (why: string) => void,
+): Promise<string> {
+  const file = await readTrusted(system, { name, path, use });
+  if (file === undefined) throw new Error(`Cannot read ${name}: no file "${path}"`);
+  if (file.errors.length > 0) throw new ConfigError(file.errors);
+  file.warnings.forEach(warn);
+  return file.text;
 }
 
 /**

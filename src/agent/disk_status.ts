@@ -1,6 +1,6 @@
 /**
  * The state of the disk for `pennon status`: the running agent writes it to `disk.json` in the state
- * directory, always with one length and in place, which works on a full disk too; and a trial write.
+ * directory, always with one length and in place, which works on a full disk too.
  */
 
 import * as v from "valibot";
@@ -108,31 +108,5 @@ export class DiskStatusWriter {
       acknowledgements,
     });
     return `${text.trimEnd().padEnd(LENGTH_BYTES - 1)}\n`;
-  }
-}
-
-const TRIAL_FILE = "status.try";
-
-/** A page and a little: what a database needs to write anything at all. */
-const TRIAL = `${"pennon status\n".repeat(600)}`;
-
-/**
- * Writes a file of 8 KiB to the state directory and removes it. Returns `null` on success, the reason
- * of a refusal for people, or `undefined` if there is no such directory.
- */
-export async function tryWrite(
-  { files }: Pick<System, "files">,
-  stateDirectory: string,
-): Promise<string | null | undefined> {
-  const path = `${stateDirectory}/${TRIAL_FILE}`;
-  try {
-    const directory = await files.inspect("look for the state directory", stateDirectory);
-    if (directory === undefined) return undefined;
-    await files.writeText("write to the state directory", path, TRIAL, { mode: 0o600 });
-    await files.remove("remove the trial file", path);
-    return null;
-  } catch (error) {
-    if (error instanceof FileError) return error.message;
-    throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** Enrols this host with a server, and removes it there again. */
 
+import { pennonCommand } from "../advice.ts";
 import { createClient } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
@@ -30,24 +31,27 @@ export class EnrolError extends Error {
   override readonly name = "EnrolError";
 }
 
+const FORCE = pennonCommand("unregister", "--force");
+
 const UNREGISTER_ADVICE =
-  'try again; or give "--force", and delete the agent in the server\'s dashboard';
+  `try again; or delete the agent in the server's dashboard, and its tokens here with ${FORCE}`;
 
 const REMOVE_ADVICE =
-  "delete the agent in the server's dashboard, then run pennon unregister --force to remove its " +
-  "tokens here";
+  `delete the agent in the server's dashboard, then run ${FORCE} to remove its tokens here`;
 
 /** What enrolling and its end work with. */
 export interface Enrolment {
   readonly system: System;
   readonly config: Config;
   readonly stateDirectory: string;
+  /** Completes the command lines in what is printed. @default it is printed as it is */
+  complete?(text: string): string;
 }
 
 /**
- * Registers with a registration token and saves the identity. The state directory is locked before the
- * request: otherwise a failure could leave an agent on the server that no host runs. Throws
- * `EnrolError`, `LockedError`, `FileError`.
+ * Registers with a registration token and saves the identity. The state directory is locked, and a file
+ * written in it, before the request: otherwise a failure could leave an agent on the server that no host
+ * runs. Throws `EnrolError`, `LockedError`, `FileError`.
  */
 export async function register(
   enrolment: Enrolment,
@@ -70,6 +74,7 @@ export async function register(
       device: await deviceFacts(system),
       scanners: scanners.map(({ name }) => name),
     });
+    await trySaving(enrolment);
     const answer = await client.register(token, body);
     if (answer.kind !== "ok") throw await registrationRefusal(client, answer);
     const { agent_id, token: accessToken, refresh_token, config: settings } = answer.value;
@@ -84,12 +89,45 @@ export async function register(
       await saveRegisteredId(system, stateDirectory, machineId);
       await saveNew(enrolment, identity);
     } catch (error) {
-      await client.unregister(identity); // If that fails too, the dashboard shows the agent.
-      throw error;
+      throw await notSaved(client, identity, error);
     }
     await pinServerKey(enrolment, client);
     return identity;
   });
+}
+
+/** Bytes of the file that is written for trial: more than an identity with the longest tokens. */
+const TRIAL_BYTES = 16_384;
+
+/** Throws `FileError` if the disk would not save an identity; the server has heard nothing then. */
+async function trySaving({ system: { files }, stateDirectory }: Enrolment): Promise<void> {
+  const path = `${stateDirectory}/identity.try`;
+  const text = "-".repeat(TRIAL_BYTES);
+  try {
+    await files.writeText("try to save an identity", path, text, { mode: 0o600 });
+  } finally {
+    await files.remove("remove the trial", path).catch(() => {});
+  }
+}
+
+/**
+ * The error for an identity that the disk refused after the server had registered it. The agent deletes
+ * itself there again; a server of RedFlag 0.2 leaves that to an administrator.
+ */
+async function notSaved(
+  client: Client,
+  identity: Identity,
+  cause: unknown,
+): Promise<EnrolError> {
+  const { agentId } = identity;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const answer = await client.unregister(identity);
+  const isDeleted = answer.kind === "ok" || answer.kind === "refused" && answer.status === 404;
+  const rest = isDeleted
+    ? `the server has deleted the agent ${agentId} again. Next: repair the disk, and register again`
+    : `the server still has the agent ${agentId}, which no host runs. Next: delete it in the server's ` +
+      "dashboard, repair the disk, and register again";
+  return new EnrolError(`Cannot register: ${why}; ${rest}`, { cause });
 }
 
 /**
@@ -97,17 +135,17 @@ export async function register(
  * the agent does it after its first check-in.
  */
 export async function pinServerKey(
-  { system, config, stateDirectory }: Enrolment,
+  { system, config, stateDirectory, complete = (text) => text }: Enrolment,
   client: Client,
 ): Promise<void> {
   const configuredKey = config.server.publicKey;
   const keyRing = new KeyRing({ system, log: NO_LOG, stateDirectory, client, configuredKey });
   await keyRing.lookUp(new AbortController().signal);
   if ((keyRing.keys?.trust.refusedKeyIds.length ?? 0) === 0) return;
-  system.terminal.printError(
+  const words =
     "pennon: the server's key is not the one of server.public_key or RedFlag's key file: its " +
-      'commands will be refused; see "pennon status"',
-  );
+    `commands will be refused. Next: ${pennonCommand("status")}, which says what to do`;
+  system.terminal.printError(complete(words));
 }
 
 /** The command prints what matters of it. */

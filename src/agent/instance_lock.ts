@@ -34,6 +34,13 @@ const HOLDER = new JsonFile({
 /** The file always has one length, so that an agent on a full disk can overwrite it in place. */
 const HOLDER_LENGTH = 100;
 
+/**
+ * How often a lock is tried before the agent believes that another one has it, and the pause in between:
+ * `findLockHolder` of a `pennon status` has it for microseconds.
+ */
+const LOCK_TRIES = 11;
+const LOCK_PAUSE_MS = 20;
+
 interface LockOptions {
   /**
    * Called where the disk refuses the directory or its lock: there is no lock then, but the agent
@@ -97,13 +104,24 @@ export class InstanceLock {
     if (this.#lock !== null && found !== undefined && found.identity === this.#identity) {
       return await this.#saveHolder();
     }
-    const lock = await files.lock("lock the state directory", path);
+    const lock = await this.#lockFile(path);
     if (lock === undefined) throw await this.#lockedError();
     this.#lock?.release();
     this.#lock = lock;
     this.#identity = (await files.inspect("look at the lock", path))?.identity ?? null;
     this.#isHolderSaved = false;
     await this.#saveHolder();
+  }
+
+  /** `undefined`: another process has had the lock for as long as this takes. */
+  async #lockFile(path: string): Promise<FileLock | undefined> {
+    const { files, clock } = this.#system;
+    const never = new AbortController().signal;
+    for (let tries = 1;; tries++) {
+      const lock = await files.lock("lock the state directory", path);
+      if (lock !== undefined || tries === LOCK_TRIES) return lock;
+      await clock.sleep(LOCK_PAUSE_MS, never);
+    }
   }
 
   async release(): Promise<void> {
@@ -141,23 +159,16 @@ export class InstanceLock {
   }
 }
 
-/** The process that holds a directory's lock; `undefined`: none. Throws `FileError`. */
+/**
+ * The process that holds a directory's lock; `undefined`: none. Reads only: it takes no lock that can
+ * refuse an agent's start, and creates nothing. Throws `FileError`.
+ */
 export async function findLockHolder(
   { files }: Pick<System, "files">,
   stateDirectory: string,
 ): Promise<LockHolder | undefined> {
-  const path = `${stateDirectory}/${LOCK}`;
-  // Locking would make the file.
-  if (await files.inspect("look for the lock", path) === undefined) return undefined;
   const saved = await HOLDER.read(files, stateDirectory);
-  try {
-    // An agent that was killed leaves its entry behind, but not its lock.
-    const lock = await files.lock("look at the lock", path);
-    lock?.release();
-    return lock === undefined ? saved ?? { process_id: null, since_ms: null } : undefined;
-  } catch (error) {
-    // On a read-only disk nothing can be locked: only the entry is known.
-    if (error instanceof FileError) return saved;
-    throw error;
-  }
+  // An agent that was killed leaves its entry behind, but not its lock.
+  const isHeld = await files.isLocked("look at the lock", `${stateDirectory}/${LOCK}`);
+  return isHeld ? saved ?? { process_id: null, since_ms: null } : undefined;
 }

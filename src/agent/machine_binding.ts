@@ -56,6 +56,20 @@ export async function machineIdForCalls(
   }
 }
 
+/**
+ * The id for a call of a command that changes nothing here; `null` for a host whose id is still to be
+ * drawn. Throws `FileError`.
+ */
+export async function peekMachineId(
+  system: System,
+  stateDirectory: string,
+): Promise<string | null> {
+  const choice = await new MachineIdStore(system, stateDirectory).peek();
+  if (choice === null) return null;
+  const { current, registered } = choice;
+  return current.source === "own" ? registered ?? current.id : current.id;
+}
+
 /** Keeps the id that the server has of this host; `null`: none any more. Throws `FileError`. */
 export async function saveRegisteredId(
   system: System,

@@ -1,6 +1,7 @@
 /** The `config.json` of RedFlag's own agent: reads the identity in it, and writes one. */
 
 import * as v from "valibot";
+import { pennonCommand } from "../advice.ts";
 import { agentIdSchema, tokenSchema } from "../credentials.ts";
 import { type Identity, IdentityError, serverUrlSchema } from "../identity.ts";
 import { decodeJson } from "../json.ts";
@@ -34,7 +35,7 @@ export function readRedflagConfig(text: string): Identity {
   if (!read.ok) {
     const fact = decodeJson(unregistered, json).ok
       ? "that agent was never registered. Next: register this host with a registration token, " +
-        "pennon register --server URL --token -"
+        pennonCommand("register", "--server", "URL", "--token", "-")
       : `in the other agent's configuration, ${read.why}`;
     throw new IdentityError(`Cannot take over: ${fact}`);
   }

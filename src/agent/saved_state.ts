@@ -28,6 +28,7 @@ export const STATE_FILE = new JsonFile<StoredState>({
     agentId: "agent_id",
     failedCalls: "attempts",
     hasCheckedIn: "has_checked_in",
+    isOnce: "once",
     lastCheckInAtMs: "last_check_in_at",
     lastSystemInfoAtMs: "last_system_info_at",
     machineId: "machine_id",
@@ -102,12 +103,16 @@ export async function saveState(
   await STATE_FILE.write(files, stateDirectory, encodeState(state, bothClocks(clock)), options);
 }
 
-/** Reads the breakers as they were saved, for display; none if the file is missing or unreadable. */
+/**
+ * Reads the breakers as they were saved, for display; none if the file is missing, or unreadable, after
+ * `onUnreadable` was called with the reason. Throws `FileError`.
+ */
 export async function readSavedBreakers(
   { files }: Pick<System, "files">,
   stateDirectory: string,
+  onUnreadable: (why: string) => void = () => {},
 ): Promise<SavedScannerBreakers> {
-  return (await BREAKERS.read(files, stateDirectory))?.breakers ?? {};
+  return (await BREAKERS.read(files, stateDirectory, onUnreadable))?.breakers ?? {};
 }
 
 /**

@@ -55,7 +55,7 @@ interface PolicyDeps {
   readonly log: Log;
   readonly stateDirectory: string;
   readonly serverUrl: string;
-  readonly client: Pick<Client, "policy">;
+  readonly client: Pick<Client, "policy" | "serverVersion">;
   readonly connection: Connection;
 }
 
@@ -64,6 +64,9 @@ export class PolicyRefresh {
   readonly #deps: PolicyDeps;
   #policy: ServerPolicy | null;
   #askAtMs = -Infinity;
+  #askedAtMs = -Infinity;
+  /** The server's version at the last request for the policy. */
+  #askedVersion: string | null | undefined;
   #isSaved = true;
 
   constructor(deps: PolicyDeps, policy: ServerPolicy | null) {
@@ -82,10 +85,15 @@ export class PolicyRefresh {
    */
   async refresh(signal: AbortSignal): Promise<void> {
     const { system: { clock }, client, connection } = this.#deps;
-    if (clock.monotonicMs() < this.#askAtMs) return;
+    // A server that was upgraded may have a policy now, and takes agent events from then on.
+    const isOther = client.serverVersion !== this.#askedVersion;
+    const soonestMs = isOther ? this.#askedAtMs + ASK_EVERY_MS : Infinity;
+    if (clock.monotonicMs() < Math.min(this.#askAtMs, soonestMs)) return;
     let answer: Answer<ServerPolicy> = { kind: "aborted" };
     await connection.attempt("delivery", async (limits, caller) => {
-      this.#askAtMs = clock.monotonicMs() + ASK_EVERY_MS;
+      this.#askedAtMs = clock.monotonicMs();
+      this.#askAtMs = this.#askedAtMs + ASK_EVERY_MS;
+      this.#askedVersion = client.serverVersion;
       const timeoutMs = Math.min(TIMEOUT_MS, limits.timeoutMs ?? Infinity);
       answer = await client.policy(caller, { ...limits, timeoutMs });
       return concernsAll(answer) ? answer : { kind: "aborted" } as const;

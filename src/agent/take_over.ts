@@ -3,6 +3,7 @@
  * exactly one program that has the tokens: two that renew them would have all of them revoked (0.2).
  */
 
+import { pennonCommand, shellWord } from "../advice.ts";
 import type { Enrolment } from "./enrol.ts";
 import {
   EnrolError,
@@ -34,7 +35,7 @@ import {
 } from "../identity.ts";
 import { type Client, isAgentUnknown, NO_ROUTE } from "../server/client.ts";
 import type { System } from "../system/system.ts";
-import { readTrusted, shellWord } from "../trusted_path.ts";
+import { readTrusted } from "../trusted_path.ts";
 
 /** An agent that was taken over. */
 export interface TakenOver {
@@ -60,7 +61,8 @@ export async function takeOver(enrolment: Enrolment, file: string | null): Promi
     if (url !== null && url !== identity.serverUrl) {
       throw new EnrolError(
         `Cannot adopt: "${found.file}" names the server "${identity.serverUrl}", and server.url is ` +
-          `"${url}". Next: see which is yours, and correct the other`,
+          `"${url}". Next: set server.url (or "--server") to the former if that is your server; ` +
+          "else register this host with a registration token of the latter",
       );
     }
     return { identity: await verifyAndSave(enrolment, identity), file: found.file };
@@ -103,7 +105,7 @@ async function readConfiguration(system: System, given: string | null): Promise<
   const where = places.length === 0 ? "" : `: ${places.map((place) => `"${place}"`).join(", ")}`;
   throw new EnrolError(
     `Cannot adopt: no configuration of RedFlag's agent where that keeps it${where}. ` +
-      "Next: give the file, pennon register --adopt FILE",
+      `Next: give the file, ${pennonCommand("register", "--adopt", "FILE")}`,
   );
 }
 

@@ -36,6 +36,8 @@ export interface CommandOutcome {
   readonly events: readonly NewEvent[];
   /** Rapid polling from now on for so long; 0 ends it, `null` leaves it as it is. */
   readonly rapidPollingMs: number | null;
+  /** Why it failed, for the log of the agent. @default it succeeded */
+  readonly failure?: string;
 }
 
 /** One run of a command. */

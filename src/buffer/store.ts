@@ -233,6 +233,19 @@ function checkIntegrity(database: Database): void {
   throw new DatabaseError(`Cannot trust database: ${fact}`, { reason: "corrupt" });
 }
 
+/**
+ * Leaves the file of an agent that stops in SQLite's form without a log, to which the next opening adds
+ * one again: where a log is expected and missing, even a reader creates it, and on a read-only disk it
+ * cannot read. Does nothing where another process has the file open, or the disk refuses.
+ */
+export function endLog({ database }: Pick<OpenedBuffer, "database">): void {
+  try {
+    database.execute("PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE");
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+  }
+}
+
 function wrap(
   { clock, random }: Deps,
   database: Database,

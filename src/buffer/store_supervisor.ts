@@ -12,7 +12,7 @@ import type { Recounted } from "./counters.ts";
 import { mergeAndClose } from "./merge.ts";
 import { Overflow, type SupervisedStore } from "./overflow_buffer.ts";
 import { BufferError } from "./schema.ts";
-import { checkWhole, openBuffer, type OpenedBuffer, reopenBuffer } from "./store.ts";
+import { checkWhole, endLog, openBuffer, type OpenedBuffer, reopenBuffer } from "./store.ts";
 
 /** Between two tries of a disk that refuses. */
 const DISK_AGAIN_MS = 10_000;
@@ -144,6 +144,7 @@ export class StoreSupervisor implements SupervisedStore {
       const lost = { events, acknowledgements, why: error.message };
       this.#deps.log.error("events lost, the disk accepted no writes", lost);
     }
+    if (this.#opened !== null && this.#failure === null) endLog(this.#opened);
     this.#opened?.close();
     this.#opened = null;
   }

@@ -1,7 +1,8 @@
 /** `pennon breaker`: lists the circuit breakers, or closes one. */
 
 import { closeBreaker, CONNECTION } from "../agent/breaker_reset.ts";
-import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
+import { nextAttemptAtMs } from "../agent/health.ts";
+import { readStatus, type Status } from "../agent/status.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { Secrets } from "../redact.ts";
@@ -39,43 +40,82 @@ export const breakerCommand: CliCommand = {
 };
 
 async function list(system: System, settings: CommandSettings, asJson: boolean): Promise<ExitCode> {
-  const { stateDirectory } = settings;
-  const state = await STATE_FILE.read(system.files, stateDirectory);
-  const breakers: [string, SavedBreaker][] = [
-    ...(state ? [[CONNECTION, state.connection.breaker] as [string, SavedBreaker]] : []),
-    ...Object.entries(await readSavedBreakers(system, stateDirectory)),
-  ];
-  system.terminal.print(asJson ? breakersAsJson(breakers) : breakersAsTable(system, breakers));
+  const status = await readStatus(system, settings);
+  const breakers = listBreakers(status);
+  system.terminal.print(
+    asJson ? breakersAsJson(status, breakers) : breakersAsTable(system, status, breakers),
+  );
   return 0;
 }
 
+/** A breaker with what is known of its next attempt. */
+interface ListedBreaker {
+  readonly name: string;
+  readonly breaker: SavedBreaker;
+  /** Why the next attempt waits; empty if it only waits for its time. */
+  readonly reason: string;
+  /** No attempt before this instant; `null`: unknown, or nothing holds it up. */
+  readonly nextMs: number | null;
+}
+
+function listBreakers(status: Status): ListedBreaker[] {
+  const { state, scannerBreakers } = status;
+  const scanners = Object.entries(scannerBreakers).map(([name, breaker]): ListedBreaker => ({
+    name,
+    breaker,
+    reason: breaker.state === "closed" ? "" : breaker.reason,
+    nextMs: breaker.state === "open" ? breaker.untilMs : null,
+  }));
+  if (state === null) return scanners;
+  const { breaker, outage, operatorAction } = state.connection;
+  const ownReason = breaker.state === "closed" ? outage?.why ?? "" : breaker.reason;
+  return [{
+    name: CONNECTION,
+    breaker,
+    reason: operatorAction === null ? ownReason : `operator action required: ${operatorAction.why}`,
+    nextMs: nextAttemptAtMs(status),
+  }, ...scanners];
+}
+
 /** The schema `pennon.breaker/1`, which only ever gains fields. */
-function breakersAsJson(breakers: readonly [string, SavedBreaker][]): string {
-  const listed = breakers.map(([name, breaker]) => ({
+function breakersAsJson({ holder }: Status, breakers: readonly ListedBreaker[]): string {
+  const listed = breakers.map(({ name, breaker, reason, nextMs }) => ({
     name,
     state: breaker.state,
     failures: breaker.failures,
-    reason: breaker.state === "closed" ? null : breaker.reason,
+    reason: reason === "" ? null : reason,
     since: isoInstant(breaker.state === "closed" ? null : breaker.sinceMs),
-    next_try_at: isoInstant(breaker.state === "open" ? breaker.untilMs : null),
+    next_try_at: isoInstant(nextMs),
   }));
-  return safeJson({ schema: "pennon.breaker/1", breakers: listed }, 2);
+  return safeJson({ schema: "pennon.breaker/1", running: holder !== null, breakers: listed }, 2);
 }
 
 function breakersAsTable(
-  { terminal, clock }: System,
-  breakers: readonly [string, SavedBreaker][],
+  system: System,
+  status: Status,
+  breakers: readonly ListedBreaker[],
 ): string {
   if (breakers.length === 0) return "No breaker has been used yet";
-  const rows = breakers.map(([name, breaker]) => [
-    name,
-    breaker.state.replace("_", "-"),
-    String(breaker.failures),
-    breaker.state === "open" ? `in ${describeDuration(breaker.untilMs - clock.nowMs())}` : "now",
-    breaker.state === "closed" ? "" : breaker.reason,
+  const { terminal } = system;
+  const rows = breakers.map((listed) => [
+    listed.name,
+    listed.breaker.state.replace("_", "-"),
+    String(listed.breaker.failures),
+    describeNextAttempt(listed, status),
+    listed.reason,
   ]);
   const titles = ["NAME", "STATE", "FAILURES", "NEXT ATTEMPT", "REASON"];
   return formatTable(titles.map((title) => ({ title })), rows, outputWidth(terminal)).join("\n");
+}
+
+function describeNextAttempt({ name, nextMs }: ListedBreaker, { holder, nowMs }: Status): string {
+  if (holder === null) return "no agent runs";
+  const inMs = (nextMs ?? -Infinity) - nowMs;
+  if (name !== CONNECTION) {
+    return inMs > 0 ? `scan after ${describeDuration(inMs)}` : "next scan";
+  }
+  if (nextMs === null) return "unknown";
+  return inMs > 0 ? `in ${describeDuration(inMs)}` : "now";
 }
 
 async function reset(
@@ -83,8 +123,8 @@ async function reset(
   settings: CommandSettings,
   { name, asJson }: { name: string; asJson: boolean },
 ): Promise<ExitCode> {
-  const { stateDirectory, config } = settings;
-  const log = openLog(system, config, new Secrets());
+  const { stateDirectory } = settings;
+  const log = openLog(system, settings, { secrets: new Secrets() });
   const { byAgent } = await closeBreaker(system, { stateDirectory, log }, name);
   const how = byAgent ? "by the running agent" : "on disk; no agent is running";
   system.terminal.print(

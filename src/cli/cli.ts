@@ -1,5 +1,6 @@
 /** The command line: finds and runs the command, prints the help, and turns errors into exit codes. */
 
+import { completeAdvice, givenPlaces } from "../advice.ts";
 import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
@@ -13,6 +14,7 @@ import {
   type CliCommand,
   type DescribedCommand,
   type ExitCode,
+  InterruptedError,
   JSON_OPTION,
   type ListedCommand,
   NotRegisteredError,
@@ -54,6 +56,11 @@ const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./status_command.ts")).statusCommand,
   },
   {
+    name: "metrics",
+    summary: "Print metrics for Prometheus",
+    load: async () => (await import("./metrics_command.ts")).metricsCommand,
+  },
+  {
     name: "events",
     summary: "List buffered events; requeue or delete dead letters",
     load: async () => (await import("./events_command.ts")).eventsCommand,
@@ -67,6 +74,21 @@ const COMMANDS: readonly ListedCommand[] = [
     name: "config",
     summary: "Check or show the configuration",
     load: async () => (await import("./config_command.ts")).configCommand,
+  },
+  {
+    name: "doctor",
+    summary: "Check everything the agent needs, and say what to do",
+    load: async () => (await import("./doctor_command.ts")).doctorCommand,
+  },
+  {
+    name: "diagnostics",
+    summary: "Write an archive for support, without secrets",
+    load: async () => (await import("./diagnostics_command.ts")).diagnosticsCommand,
+  },
+  {
+    name: "service",
+    summary: "Start the agent at boot: install, uninstall, status, logs",
+    load: async () => (await import("./service_command.ts")).serviceCommand,
   },
   {
     name: "version",
@@ -88,7 +110,7 @@ export async function cli(words: readonly string[], system: System): Promise<Exi
   try {
     return await dispatch(split, system);
   } catch (error) {
-    return reportError(error, system, split.name);
+    return reportError(error, system, { name: split.name, places: givenPlaces(words) });
   }
 }
 
@@ -152,8 +174,12 @@ export async function describedCommands(): Promise<DescribedCommand[]> {
 const MOST_LINES = 100;
 const LONGEST_LINE = 2_000;
 
-function reportError(error: unknown, { terminal }: System, name: string | undefined): ExitCode {
-  const message = error instanceof Error ? error.message : String(error);
+function reportError(
+  error: unknown,
+  { terminal }: System,
+  { name, places }: { name: string | undefined; places: ReturnType<typeof givenPlaces> },
+): ExitCode {
+  const message = completeAdvice(error instanceof Error ? error.message : String(error), places);
   const lines = message.split("\n");
   for (const line of lines.slice(0, MOST_LINES)) {
     terminal.printError(`pennon: ${quoteWords(line, LONGEST_LINE)}`);
@@ -167,8 +193,9 @@ function reportError(error: unknown, { terminal }: System, name: string | undefi
     return 2;
   }
   if (error instanceof ConfigError) return 2;
+  if (error instanceof InterruptedError) return error.code;
   if (error instanceof NotRegisteredError) {
-    terminal.printError(REGISTER_HINT);
+    terminal.printError(completeAdvice(REGISTER_HINT, places));
     return 3;
   }
   if (error instanceof FileError && error.reason === "denied") {

@@ -1,12 +1,16 @@
 /** What a command of the command line is, how its arguments are read, and why it refuses to run. */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { pennonCommand } from "../advice.ts";
 import type { System } from "../system/system.ts";
 import { didYouMean } from "../wording.ts";
 import { GLOBAL_OPTIONS, type OptionSpec } from "./options.ts";
 
-/** 0 done, 1 failed, 2 misused or badly configured, 3 not registered. */
-export type ExitCode = 0 | 1 | 2 | 3;
+/**
+ * 0 done, 1 failed, 2 misused or badly configured, 3 not registered; 128 and the number of the signal
+ * that interrupted it.
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 129 | 130 | 143 | 149;
 
 /** A command in the list of commands, before its code is loaded. */
 export interface ListedCommand {
@@ -80,6 +84,24 @@ export const JSON_OPTION: OptionSpec = { name: "json", summary: "Print the answe
 /** The command line cannot be used this way; exit code 2. */
 export class UsageError extends Error {}
 
+const CODE_OF_SIGNAL: Readonly<Record<string, ExitCode>> = {
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143,
+  SIGBREAK: 149,
+};
+
+/** A signal ended the command before its end. */
+export class InterruptedError extends Error {
+  /** 130 after Ctrl-C. */
+  readonly code: ExitCode;
+
+  constructor(signal: string) {
+    super("interrupted");
+    this.code = CODE_OF_SIGNAL[signal] ?? 1;
+  }
+}
+
 /** This host is not enrolled; exit code 3. */
 export class NotRegisteredError extends Error {
   /** `action`: what the command cannot do, as in "Cannot run". */
@@ -89,7 +111,9 @@ export class NotRegisteredError extends Error {
 }
 
 /** The next step on a host that is not registered. */
-export const REGISTER_HINT = "Next: pennon register --server URL --token TOKEN";
+export const REGISTER_HINT = `Next: ${
+  pennonCommand("register", "--server", "URL", "--token", "TOKEN")
+}`;
 
 /** Reads the words after a command's name. Throws `UsageError` that names the first wrong word. */
 export function readArguments(

@@ -1,11 +1,14 @@
 /** What commands set up before they work: the settings, the log and the identity of this host. */
 
+import { completeAdvice, replaceCommand } from "../advice.ts";
 import { ConfigError, loadConfig, type LoadedConfig } from "../config.ts";
 import type { Config } from "../config/settings.ts";
 import { locations } from "../config/locations.ts";
+import { leaveRoot } from "../service/account.ts";
 import { checkStateDirectory } from "../trusted_path.ts";
-import { type Identity, loadIdentity } from "../identity.ts";
-import { createLog, type Log } from "../log.ts";
+import { type Identity, isSameServer, loadIdentity } from "../identity.ts";
+import { createLog, type Log, type LogFields } from "../log.ts";
+import type { LogFile } from "../log_file.ts";
 import type { Secrets } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
@@ -21,11 +24,14 @@ export interface CommandSettings {
   readonly stateDirectory: string;
   /** What has an odd effect or none; printed already. */
   readonly warnings: readonly string[];
+  /** Puts the user's own options into the command lines of Pennon in a text of advice. */
+  complete(text: string): string;
 }
 
 /**
  * Reads the configuration, with the options of the command line over it, and checks the owners of the
- * configuration file and of the state directory. `flags` are more settings by path. Throws
+ * configuration file and of the state directory. Root becomes the account of the service if that owns
+ * the state directory. `flags` are more settings by path. Throws
  * `ConfigError`; prints warnings on stderr.
  */
 export async function openSettings(
@@ -47,19 +53,48 @@ export async function openSettings(
     flags: Object.fromEntries(set),
   });
   const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
+  await leaveRoot(system, stateDirectory);
   const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   if (errors.length > 0) throw new ConfigError(errors);
   const all = [...loaded.warnings, ...warnings];
   for (const warning of all) system.terminal.printError(`pennon: ${stripControls(warning)}`);
-  return { config: loaded.config, loaded, stateDirectory, warnings: all };
+  const complete = (text: string) => completeAdvice(text, given);
+  return { config: loaded.config, loaded, stateDirectory, warnings: all, complete };
 }
 
-/** The log on stderr, in the configured level and format. */
-export function openLog(system: System, config: Config, secrets: Secrets): Log {
-  return createLog(
-    (line) => system.terminal.printError(line),
+/** The log on stderr, and in `file` if there is one, in the configured level and format. */
+export function openLog(
+  system: System,
+  { config, complete }: Pick<CommandSettings, "config" | "complete">,
+  { secrets, file }: { secrets: Secrets; file?: LogFile | undefined },
+): Log {
+  const log = createLog(
+    (line) => {
+      system.terminal.printError(line);
+      file?.write(line);
+    },
     () => system.clock.nowMs(),
-    { ...config.log, secrets },
+    { level: config.log.level, format: config.log.format, secrets },
+  );
+  return {
+    debug: (message, fields) => log.debug(message, completeFields(fields, complete)),
+    info: (message, fields) => log.info(message, completeFields(fields, complete)),
+    warning: (message, fields) => log.warning(message, completeFields(fields, complete)),
+    error: (message, fields) => log.error(message, completeFields(fields, complete)),
+  };
+}
+
+/** The fields of a line that may hold advice. */
+const WITH_ADVICE = new Set(["next_step", "why"]);
+
+function completeFields(
+  fields: LogFields = {},
+  complete: (text: string) => string,
+): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) =>
+      [name, WITH_ADVICE.has(name) && typeof value === "string" ? complete(value) : value] as const
+    ),
   );
 }
 
@@ -75,10 +110,10 @@ export async function openIdentity(
   const identity = await loadIdentity(system, settings.stateDirectory);
   if (identity === undefined) throw new NotRegisteredError(action);
   const { url } = settings.config.server;
-  if (url !== null && url !== identity.serverUrl) {
+  if (url !== null && !isSameServer(url, identity.serverUrl)) {
     throw new Error(
       `Cannot ${action}: registered with "${identity.serverUrl}", but server.url is "${url}". ` +
-        `Next: set server.url back, or run pennon unregister and register with the new server`,
+        `Next: set server.url back; or stop the agent, then run: ${replaceCommand(url)}`,
     );
   }
   return identity;

@@ -1,9 +1,10 @@
 /** `pennon register` and `pennon unregister`: enrols this host with a server, and removes it there. */
 
+import { pennonCommand, replaceCommand } from "../advice.ts";
 import { register, unregister } from "../agent/enrol.ts";
 import { handBack, takeOver } from "../agent/take_over.ts";
 import { tokenFault } from "../credentials.ts";
-import { type Identity, loadIdentity } from "../identity.ts";
+import { type Identity, isSameServer, loadIdentity } from "../identity.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import {
@@ -13,7 +14,7 @@ import {
   NotRegisteredError,
   UsageError,
 } from "./command.ts";
-import { type CommandSettings, openIdentity, openSettings } from "./command_setup.ts";
+import { type CommandSettings, openSettings } from "./command_setup.ts";
 
 /** Bytes read from stdin: more than the longest token, so that a longer one is detected. */
 const INPUT_LIMIT_BYTES = 16_384;
@@ -29,6 +30,8 @@ export const registerCommand: CliCommand = {
     '"--adopt" takes over from RedFlag\'s own agent instead, and the host keeps its',
     "id: stop and disable that agent first. FILE is its config.json; without FILE",
     "the command looks where that agent keeps it.",
+    "On a host that is registered with the same server the command changes nothing",
+    "and exits with 0; it needs no token then. Only --replace registers again.",
   ],
   options: [
     { name: "server", value: "URL", summary: "The server's address" },
@@ -46,11 +49,18 @@ export const registerCommand: CliCommand = {
   maxArguments: 0,
   async run(system, given) {
     const settings = await openSettings(system, given, { "server.url": given.values["server"] });
-    await checkNotRegistered(system, settings, given.flags.has("replace"));
-    const { config, stateDirectory } = settings;
+    const { config, stateDirectory, complete } = settings;
     const isAdopted = given.values["adopt"] !== undefined || given.flags.has("adopt");
+    const present = given.flags.has("replace")
+      ? undefined
+      : await loadIdentity(system, stateDirectory);
+    if (present !== undefined) {
+      checkSame(present, { url: config.server.url, isAdopted });
+      printRegistered(system, given, present);
+      return 0;
+    }
     const { identity, file } = isAdopted
-      ? await takeOver({ system, config, stateDirectory }, given.values["adopt"] ?? null)
+      ? await takeOver({ system, config, stateDirectory, complete }, given.values["adopt"] ?? null)
       : { identity: await enrol(system, settings, given), file: null };
     const { agentId, serverUrl } = identity;
     if (given.flags.has("json")) {
@@ -59,33 +69,50 @@ export const registerCommand: CliCommand = {
         agent_id: agentId,
         server_url: serverUrl,
         adopted_from: file,
+        already_registered: false,
       };
       system.terminal.print(safeJson(answer));
       return 0;
     }
     if (file === null) system.terminal.print(`Registered with ${serverUrl} as ${agentId}`);
     else system.terminal.print(`Adopted ${agentId} at ${serverUrl} from ${file}`);
-    system.terminal.printError("Next: pennon run");
+    system.terminal.printError(complete(`Next: ${pennonCommand("run")}`));
     return 0;
   },
 };
 
-async function checkNotRegistered(
-  system: System,
-  settings: CommandSettings,
-  replace: boolean,
-): Promise<void> {
-  if (replace) return;
-  const present = await loadIdentity(system, settings.stateDirectory);
-  if (present === undefined) return;
+/** Throws unless the host is registered as it is asked to be, so that nothing is left to do. */
+function checkSame(
+  { agentId, serverUrl }: Identity,
+  { url, isAdopted }: { url: string | null; isAdopted: boolean },
+): void {
+  const about = `this host is registered with "${serverUrl}" as ${agentId}`;
+  if (isAdopted) {
+    const replace = pennonCommand("register", "--replace", "--adopt", "FILE");
+    throw new Error(`Cannot adopt: ${about}. Next: stop the agent, then run: ${replace}`);
+  }
+  if (url === null || isSameServer(url, serverUrl)) return;
   throw new Error(
-    `Cannot register: this host already is, with "${present.serverUrl}" as ${present.agentId}. ` +
-      `Next: pennon run; or add "--replace" to register again`,
+    `Cannot register with "${url}": ${about}. ` +
+      `Next: stop the agent, then run: ${replaceCommand(url)}; the former server keeps its agent ` +
+      "until it is deleted there",
   );
 }
 
+function printRegistered(system: System, given: Arguments, { agentId, serverUrl }: Identity): void {
+  const answer = {
+    schema: "pennon.register/1",
+    agent_id: agentId,
+    server_url: serverUrl,
+    adopted_from: null,
+    already_registered: true,
+  };
+  const text = `Already registered with ${serverUrl} as ${agentId}`;
+  system.terminal.print(given.flags.has("json") ? safeJson(answer) : text);
+}
+
 async function enrol(system: System, settings: CommandSettings, given: Arguments) {
-  const { config, stateDirectory } = settings;
+  const { config, stateDirectory, complete } = settings;
   const { url, registrationToken } = config.server;
   if (url === null) throw new UsageError('Cannot register: no server given; add "--server URL"');
   const token = await readToken(system, given.values["token"]) ?? registrationToken;
@@ -95,7 +122,7 @@ async function enrol(system: System, settings: CommandSettings, given: Arguments
     const next = "copy it from the server's dashboard as one word";
     throw new UsageError(`Cannot register: the registration token ${fault}; ${next}`);
   }
-  return await register({ system, config, stateDirectory }, url, token);
+  return await register({ system, config, stateDirectory, complete }, url, token);
 }
 
 async function readToken(system: System, given: string | undefined): Promise<string | undefined> {
@@ -127,7 +154,9 @@ export const unregisterCommand: CliCommand = {
       throw new UsageError('Cannot unregister: "--force" has no meaning with "--keep-server"');
     }
     const settings = await openSettings(system, given);
-    const identity = await openIdentity(system, settings, "unregister");
+    // Its tokens go to the server that issued them, whatever server.url says now.
+    const identity = await loadIdentity(system, settings.stateDirectory);
+    if (identity === undefined) throw new NotRegisteredError("unregister");
     return given.flags.has("keep-server")
       ? await keepOnServer(system, settings, given)
       : await removeFromServer(system, settings, given, identity);

@@ -13,8 +13,14 @@ import {
 import type { Scanner, ScanSource } from "../scanners/scanner.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
-import { type Arguments, type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
 import { type ColouredWord, type Paint, painter } from "./colour.ts";
+import {
+  type Arguments,
+  type CliCommand,
+  InterruptedError,
+  JSON_OPTION,
+  UsageError,
+} from "./command.ts";
 import { openSettings } from "./command_setup.ts";
 import {
   describeDoubt,
@@ -108,13 +114,14 @@ async function scanWithProgress(
   options: RunScansOptions,
 ): Promise<ScanReport[]> {
   const stop = new AbortController();
-  const endListening = system.onStopRequest((signal) =>
-    stop.abort(new Error(`stopped: ${signal}`))
-  );
+  const endListening = system.onStopRequest((signal) => stop.abort(new InterruptedError(signal)));
   const names = scanners.map(({ name }) => name).join(", ");
   if (names !== "") system.terminal.showProgress(`Asking ${names} ...`);
   try {
     return await runScans(system, scanners, { ...options, signal: stop.signal });
+  } catch (error) {
+    stop.signal.throwIfAborted(); // What the scanners threw only says that they were stopped.
+    throw error;
   } finally {
     system.terminal.showProgress("");
     endListening();

@@ -1,6 +1,11 @@
 /** What `pennon status` and `config show` say of the keys with which the server signs commands. */
 
-import type { KeySource, ServerKeys, UnsignedCommands } from "../server/key_trust.ts";
+import {
+  describeKeyFault,
+  type KeySource,
+  type ServerKeys,
+  type UnsignedCommands,
+} from "../server/key_trust.ts";
 import { describeDuration, isoInstant } from "./terminal_text.ts";
 
 const SOURCES: Readonly<Record<KeySource, string>> = {
@@ -9,11 +14,6 @@ const SOURCES: Readonly<Record<KeySource, string>> = {
   key_file: "from RedFlag's key file",
   announcement: "as announced by the server",
 };
-
-/** What the owner of the host can do about a key that is not trusted. */
-const KEY_ADVICE =
-  "if its new key is right, name it in server.public_key and restart the agent, or " +
-  "register again (pennon register --replace)";
 
 /** The field `signing` of `pennon.status/1`. */
 export function signingAsJson(keys: ServerKeys, unsigned: UnsignedCommands) {
@@ -27,7 +27,7 @@ export function signingAsJson(keys: ServerKeys, unsigned: UnsignedCommands) {
     untrusted_key_ids: trust.refusedKeyIds,
     looked_up_at: isoInstant(keys.lookedUpAtMs),
     unsigned_commands: trust.isRatcheted ? "never" : unsigned,
-    commands_refused: describeFault(keys) !== null,
+    commands_refused: describeKeyFault(trust) !== null,
     refused_commands: keys.refusedCommands,
     last_refusal: lastRefusal && {
       command_id: lastRefusal.commandId,
@@ -59,19 +59,10 @@ export function withServerKeys(settings: readonly Shown[], { trust }: ServerKeys
   });
 }
 
-/** Why every command is refused, with what to do; `null`: they are not. */
-function describeFault({ trust }: ServerKeys): string | null {
-  const { pinned, refusedKeyIds, isRatcheted } = trust;
-  if (refusedKeyIds.length > 0) {
-    return `all commands refused: the server shows the key ${
-      refusedKeyIds.join(", ")
-    }, which is not trusted. Next: ${KEY_ADVICE}`;
-  }
-  if (pinned !== null || !isRatcheted) return null;
-  return `all commands refused: the file with the server's key is lost. Next: ${KEY_ADVICE}`;
-}
-
-/** Lines of the text: title and text; an empty title continues the line above. */
+/**
+ * Lines of the text: title and text; an empty title continues the line above. That all commands are
+ * refused is a matter of health.
+ */
 export function describeSigning(
   keys: ServerKeys,
   unsigned: UnsignedCommands,
@@ -79,14 +70,13 @@ export function describeSigning(
 ): (readonly [title: string, text: string])[] {
   const { trust, pinnedAtMs, refusedCommands, lastRefusal } = keys;
   const { pinned, source, others } = trust;
-  const fault = describeFault(keys);
   const lines: [string, string][] = [];
-  if (fault !== null) lines.push(["ATTENTION", fault]);
   if (pinned !== null && source !== null) {
     const since = pinnedAtMs === null ? "" : `, ${describeDuration(nowMs - pinnedAtMs)} ago`;
     lines.push(["Server key", pinned.keyId], ["", `pinned ${SOURCES[source]}${since}`]);
     if (others.length > 0) lines.push(["", `and ${others.map(({ keyId }) => keyId).join(", ")}`]);
-  } else if (fault === null) {
+  } else if (trust.isRatcheted) lines.push(["Server key", "lost; no command runs"]);
+  else {
     const consequence = unsigned === "never"
       ? "no command runs without a signature"
       : "commands that only read run without a signature";

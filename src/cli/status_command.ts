@@ -1,196 +1,169 @@
-/** `pennon status`: the state of the agent, of its buffer and of its scanners, read from disk. */
+/**
+ * `pennon status`: the health of the agent, of its buffer and of its scanners, as text, as JSON, or as
+ * the line of a monitoring plugin.
+ */
 
-import { DISK_STATUS_FILE, type SavedDiskStatus, tryWrite } from "../agent/disk_status.ts";
-import { findLockHolder, type LockHolder } from "../agent/instance_lock.ts";
-import { readSavedBreakers, STATE_FILE } from "../agent/saved_state.ts";
-import { type CommandCounts, countCommands, REMEMBERED } from "../buffer/journal.ts";
-import { BufferError } from "../buffer/schema.ts";
-import { openBufferReadOnly } from "../buffer/store.ts";
-import { describeOperatorAction } from "../connection/operator_words.ts";
-import { loadIdentity } from "../identity.ts";
-import { type LastScans, readLastScans } from "../scanners/last_scans.ts";
-import { loadServerKeys, type ServerKeys, type UnsignedCommands } from "../server/key_trust.ts";
-import { readTokenLife } from "../server/protocol.ts";
-import { DatabaseError } from "../system/database.ts";
-import { FileError } from "../system/files.ts";
-import type { System } from "../system/system.ts";
-import { type CliCommand, type ExitCode, JSON_OPTION, REGISTER_HINT } from "./command.ts";
-import { type CommandSettings, openSettings } from "./command_setup.ts";
-import type { SavedBreaker } from "../breaker/saved.ts";
-import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
+import { type AgentHealth, assessHealth, type HealthLevel } from "../agent/health.ts";
+import { type DiskStatus, readStatus, type Status } from "../agent/status.ts";
+import { REMEMBERED } from "../buffer/journal.ts";
 import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
+import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
-import { safeJson, stripControls } from "../strip_controls.ts";
-import { describeSigning, signingAsJson } from "./signing_status.ts";
-import { describeDuration, describeSize, isoInstant } from "./terminal_text.ts";
+import { safeJson } from "../strip_controls.ts";
+import type { System } from "../system/system.ts";
+import { completeAdvice } from "../advice.ts";
+import { painter } from "./colour.ts";
+import {
+  type Arguments,
+  type CliCommand,
+  type ExitCode,
+  JSON_OPTION,
+  REGISTER_HINT,
+  UsageError,
+} from "./command.ts";
+import { type CommandSettings, openSettings } from "./command_setup.ts";
+import { signingAsJson } from "./signing_status.ts";
+import { describeRefusal, statusAsCheck, statusAsText } from "./status_text.ts";
+import { isoInstant, outputWidth } from "./terminal_text.ts";
 
-/** Takes no lock, and writes nothing but a test file in the state directory. */
+/** Reads only: it writes nothing, and takes no lock that can refuse an agent's start. */
 export const statusCommand: CliCommand = {
-  usage: "[--json] [--watch]",
+  usage: "[--verbose] [--json] [--check | --watch]",
   details: [
-    "Reads the agent's files; the agent need not be running. Exits 3 if this",
-    "host is not registered. With --watch it prints the status every 2 s until",
-    "Ctrl-C: on a terminal it replaces the lines, otherwise it appends them, and",
-    "with --json each status is one line.",
+    "Reads the agent's files and changes nothing; the agent need not be running.",
+    "Exits 3 if this host is not registered. With --check it prints one line, as a",
+    "monitoring plugin does, and exits 0 (OK), 1 (degraded) or 2 (failed). With",
+    "--watch it prints the status every 2 s until Ctrl-C: on a terminal it replaces",
+    "the lines, otherwise it appends them, and with --json each status is one line.",
   ],
   options: [
+    { name: "verbose", summary: "Show also what matters to few" },
     JSON_OPTION,
+    { name: "check", summary: "One line, and exit 0, 1 or 2 by the health" },
     { name: "watch", summary: "Repeat until Ctrl-C" },
   ],
   maxArguments: 0,
   async run(system, given) {
-    const settings = await openSettings(system, given);
-    const asJson = given.flags.has("json");
-    if (given.flags.has("watch")) return await watch(system, settings, asJson);
-    const status = await readStatus(system, settings);
-    system.terminal.print(asJson ? statusAsJson(status) : statusAsText(status));
-    return exitCode(system, status);
+    const { flags } = given;
+    if (!flags.has("check")) return await show(system, given, await openSettings(system, given));
+    if (flags.has("watch")) {
+      throw new UsageError('Cannot combine "--check" with "--watch": one ends, the other does not');
+    }
+    return await check(system, given);
   },
 };
 
-function exitCode({ terminal }: System, { identity }: Status): ExitCode {
-  if (identity !== null) return 0;
-  terminal.printError(REGISTER_HINT);
+async function show(
+  system: System,
+  given: Arguments,
+  settings: CommandSettings,
+): Promise<ExitCode> {
+  if (given.flags.has("watch")) return await watch(system, given, settings);
+  const status = await readStatus(system, settings);
+  const text = given.flags.has("json")
+    ? statusAsJson(status, { given })
+    : shownAsText(system, status, given);
+  system.terminal.print(text, { colours: true });
+  return exitCode(system, status, given);
+}
+
+function shownAsText(system: System, status: Status, given: Arguments): string {
+  return statusAsText(status, assessHealth(status), {
+    width: outputWidth(system.terminal),
+    isVerbose: given.flags.has("verbose"),
+    paint: painter(system),
+    given,
+  });
+}
+
+function exitCode({ terminal }: System, status: Status, given: Arguments): ExitCode {
+  if (status.identityError !== null) return 1;
+  if (status.identity !== null) return 0;
+  terminal.printError(completeAdvice(REGISTER_HINT, given));
   return 3;
+}
+
+const CHECK_EXITS: Readonly<Record<HealthLevel, ExitCode>> = { ok: 0, degraded: 1, failed: 2 };
+
+/** Never throws: what cannot be read is a failure that the plugin's line says. */
+async function check(system: System, given: Arguments): Promise<ExitCode> {
+  const { terminal } = system;
+  try {
+    const status = await readStatus(system, await openSettings(system, given));
+    const health = assessHealth(status);
+    terminal.print(
+      given.flags.has("json") ? statusAsJson(status, { given }) : statusAsCheck(status, health),
+    );
+    return CHECK_EXITS[health.level];
+  } catch (error) {
+    const [why] = (error instanceof Error ? error.message : String(error)).split("\n");
+    terminal.print(`PENNON FAILED - ${why}`);
+    return 2;
+  }
 }
 
 const WATCH_EVERY_MS = 2_000;
 
 async function watch(
   system: System,
+  given: Arguments,
   settings: CommandSettings,
-  asJson: boolean,
 ): Promise<ExitCode> {
   const { terminal, clock } = system;
+  const asJson = given.flags.has("json");
   const stop = new AbortController();
   const endListening = system.onStopRequest(() => stop.abort());
   const isDrawn = terminal.stdoutIsTerminal && !asJson;
   try {
     for (;;) {
       const status = await readStatus(system, settings);
-      const text = asJson ? statusAsJson(status, { isOneLine: true }) : statusAsText(status);
+      const text = asJson
+        ? statusAsJson(status, { given, isOneLine: true })
+        : shownAsText(system, status, given);
       if (isDrawn) terminal.clearScreen();
-      terminal.print(text);
+      terminal.print(text, { colours: true });
       await clock.sleep(WATCH_EVERY_MS, stop.signal).catch(() => {});
-      if (stop.signal.aborted) return exitCode(system, status);
+      if (stop.signal.aborted) return exitCode(system, status, given);
     }
   } finally {
     endListening();
   }
 }
 
-async function readStatus(system: System, settings: CommandSettings): Promise<Status> {
-  const { stateDirectory, config } = settings;
-  const identity = await loadIdentity(system, stateDirectory);
-  const { bufferError, ...counts } = await readBuffer(system, settings);
-  return {
-    nowMs: system.clock.nowMs(),
-    identity: identity === undefined ? null : {
-      agentId: identity.agentId,
-      serverUrl: identity.serverUrl,
-      tokenEndsAtMs: readTokenLife(identity.accessToken)?.endMs ?? null,
-      intervalMs: identity.intervalMs ?? config.polling.intervalMs,
-    },
-    holder: await findLockHolder(system, stateDirectory) ?? null,
-    state: await STATE_FILE.read(system.files, stateDirectory) ?? null,
-    signing: {
-      keys: await loadServerKeys(system.files, stateDirectory),
-      unsigned: config.commands.unsigned,
-    },
-    ...counts,
-    limits: config.buffer,
-    disk: {
-      refusal: await tryWrite(system, stateDirectory),
-      note: await DISK_STATUS_FILE.read(system.files, stateDirectory) ?? null,
-      bufferError,
-    },
-    scannerBreakers: await readSavedBreakers(system, stateDirectory),
-    scans: await readLastScans(system.files, stateDirectory),
-  };
-}
-
-/** Reads the buffer's counts. An unreadable buffer is a part of the status, not an error. */
-async function readBuffer(
-  system: System,
-  { stateDirectory, config }: CommandSettings,
-): Promise<
-  Pick<Status, "buffer" | "commands"> & Pick<Status["disk"], "bufferError">
-> {
-  try {
-    const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
-    try {
-      return {
-        buffer: opened?.buffer.counts() ?? null,
-        commands: opened && countCommands(opened.database),
-        bufferError: null,
-      };
-    } finally {
-      opened?.close();
-    }
-  } catch (error) {
-    const isDisk = error instanceof DatabaseError || error instanceof FileError ||
-      error instanceof BufferError;
-    if (!isDisk) throw error;
-    return { buffer: null, commands: null, bufferError: error.message };
-  }
-}
-
-/** Everything that `pennon status` shows. */
-export interface Status {
-  /** Now, in ms since the Unix epoch. */
-  readonly nowMs: number;
-  /** `null`: this host is not registered. */
-  readonly identity:
-    | {
-      readonly agentId: string;
-      readonly serverUrl: string;
-      readonly tokenEndsAtMs: number | null;
-      readonly intervalMs: number;
-    }
-    | null;
-  /** The running agent; `null` if none runs. */
-  readonly holder: LockHolder | null;
-  /** The agent's saved state; `null` before its first run. */
-  readonly state: StoredState | null;
-  /** The keys of the server, and which commands run without a signature before it has shown one. */
-  readonly signing: { readonly keys: ServerKeys; readonly unsigned: UnsignedCommands };
-  /** `null`: there is no buffer, or it cannot be read. */
-  readonly buffer: BufferCounts | null;
-  /** Server commands by progress; `null` as `buffer`. */
-  readonly commands: CommandCounts | null;
-  /** The configured limits of the buffer. */
-  readonly limits: BufferLimits;
-  /** Whether the state directory accepts writes. */
-  readonly disk: DiskStatus;
-  /** By scanner. */
-  readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
-  /** The last scan of each scanner. */
-  readonly scans: LastScans;
-}
-
 /** The schema `pennon.status/1`, which only ever gains fields. */
-export function statusAsJson(status: Status, options: { isOneLine?: boolean } = {}): string {
+export function statusAsJson(
+  status: Status,
+  { given = { values: {} }, isOneLine = false }: {
+    /** The options that the user gave, which the advice keeps. @default none */
+    given?: Pick<Arguments, "values">;
+    isOneLine?: boolean;
+  } = {},
+): string {
   const { identity, holder, state, signing, buffer, limits } = status;
+  const health = assessHealth(status);
   return safeJson(
     {
       schema: "pennon.status/1",
+      ...healthAsJson(health, given),
       registered: identity !== null,
       agent_id: identity?.agentId ?? null,
       server_url: identity?.serverUrl ?? null,
       token_ends_at: isoInstant(identity?.tokenEndsAtMs ?? null),
       running: holder !== null,
       process_id: holder?.process_id ?? null,
+      running_since: isoInstant(holder?.since_ms ?? null),
+      machine_id_drawn: status.hasDrawnMachineId,
       connection: state && {
         breaker: state.connection.breaker.state,
         reason: state.connection.breaker.state === "closed"
           ? null
           : state.connection.breaker.reason,
         failures: state.connection.paths.check_in.failures,
-        next_attempt_at: isoInstant(nextAttemptAtMs(state)),
+        next_attempt_at: isoInstant(health.nextAttemptAtMs),
         outage_since: isoInstant(state.connection.outage?.sinceMs ?? null),
         outage_attempts: state.connection.outage?.failedCalls ?? 0,
         operator_action_required: state.connection.operatorAction?.why ?? null,
-        operator_action: operatorActionAsJson(state),
+        operator_action: operatorActionAsJson(state, given),
         last_check_in_at: isoInstant(state.lastCheckInAtMs),
       },
       polling: state && {
@@ -214,7 +187,7 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
         max_attempts: limits.maxAttempts,
       },
       commands: status.commands && { ...status.commands, max_remembered: REMEMBERED },
-      disk: diskAsJson(status.disk, holder),
+      disk: diskAsJson(status.disk, holder !== null),
       scanners: status.scans,
       scanner_breakers: Object.entries(status.scannerBreakers).map(([name, breaker]) => ({
         name,
@@ -224,197 +197,64 @@ export function statusAsJson(status: Status, options: { isOneLine?: boolean } = 
         next_try_at: isoInstant(breaker.state === "open" ? breaker.untilMs : null),
       })),
     },
-    options.isOneLine ? 0 : 2,
+    isOneLine ? 0 : 2,
   );
 }
 
-/** Lines of at most 80 columns, for people. */
-export function statusAsText(status: Status): string {
-  const { signing } = status;
-  return [
-    ...describeAgent(status),
-    ...describeConnection(status),
-    ...(status.identity ? describeSigning(signing.keys, signing.unsigned, status.nowMs) : []),
-    ...describeBuffer(status),
-    ...describeDisk(status.disk, status.holder),
-    ...describeScans(status),
-  ].map(([title, text]) => `${title.padEnd(12)}${stripControls(text)}`).join("\n");
+/** The fields `health`, `server` and `next_attempt_at`. */
+function healthAsJson(
+  { level, reasons, server, nextAttemptAtMs }: AgentHealth,
+  given: Pick<Arguments, "values">,
+) {
+  return {
+    health: {
+      level,
+      reasons: reasons.map(({ code, level, words, sinceMs, because, next }) => ({
+        code,
+        level,
+        words,
+        since: isoInstant(sinceMs),
+        because,
+        next_step: next && completeAdvice(next, given),
+      })),
+    },
+    server: {
+      state: server.state,
+      since: isoInstant("sinceMs" in server ? server.sinceMs : null),
+      why: "why" in server ? server.why : null,
+    },
+    next_attempt_at: isoInstant(nextAttemptAtMs),
+  };
 }
 
-/** One line of the status; an empty title continues the line above. */
-export type StatusLine = readonly [title: string, text: string];
-
-function describeAgent({ identity, holder, nowMs }: Status): StatusLine[] {
-  const running = describeRunning(holder, nowMs);
-  if (identity === null) return [["Agent", `${running}, not registered`]];
-  const { agentId, serverUrl, tokenEndsAtMs } = identity;
-  const lines: StatusLine[] = [["Agent", running], ["Id", agentId], ["Server", serverUrl]];
-  if (tokenEndsAtMs !== null) {
-    const leftMs = tokenEndsAtMs - nowMs;
-    const end = leftMs > 0 ? `expires in ${describeDuration(leftMs)}` : "has expired";
-    lines.push(["Token", `${end}; renewed automatically`]);
-  }
-  return lines;
-}
-
-function describeRunning(holder: LockHolder | null, nowMs: number): string {
-  if (holder === null) return "not running";
-  const { since_ms: sinceMs, process_id: process } = holder;
-  if (sinceMs === null) return "running";
-  return `running for ${describeDuration(nowMs - sinceMs)} (process ${process})`;
-}
-
-function describeConnection({ state, identity, nowMs }: Status): StatusLine[] {
-  if (state === null) return identity ? [["Connection", "no check-in yet"]] : [];
-  const { breaker, outage, operatorAction } = state.connection;
-  const lines: StatusLine[] = [];
-  if (operatorAction) {
-    const { cause, why, facts = {} } = operatorAction;
-    const { what, because, remedy } = describeOperatorAction(cause, facts);
-    lines.push(
-      ["ATTENTION", `operator action required: ${why}`],
-      ...wrap(`What: ${what}`),
-      ...wrap(`Why: ${because}`),
-      ...wrap(`Next: ${remedy}`),
-    );
-  }
-  const why = breaker.state === "closed" ? "" : ` (${breaker.reason})`;
-  lines.push(["Connection", `${breaker.state.replace("_", "-")}${why}`]);
-  if (outage) {
-    const length = describeDuration(nowMs - outage.sinceMs);
-    lines.push(["Outage", `for ${length}, ${outage.failedCalls} attempts: ${outage.why}`]);
-  }
-  const last = state.lastCheckInAtMs === null
-    ? "none yet"
-    : `${describeDuration(nowMs - state.lastCheckInAtMs)} ago`;
-  const nextAtMs = nextAttemptAtMs(state);
-  const next = nextAtMs === null || nextAtMs <= nowMs
-    ? "due now"
-    : `next in ${describeDuration(nextAtMs - nowMs)}`;
-  lines.push(["Check-in", `last ${last}, ${next}`]);
-  const every = describeDuration(identity?.intervalMs ?? 0);
-  const mode = isRapid(state, nowMs)
-    ? `rapid for ${describeDuration((state.rapidUntilMs ?? 0) - nowMs)} more`
-    : `every ${every}`;
-  return [...lines, ["Polling", mode]];
-}
-
-function describeBuffer({ buffer, commands, disk, limits, nowMs }: Status): StatusLine[] {
-  if (buffer === null) return disk.bufferError === null ? [["Buffer", "empty"]] : [];
-  const { delivered, deadLetters, purged } = buffer;
-  const evicted = Object.values(buffer.evicted).reduce((sum, count) => sum + count, 0);
-  const oldest = buffer.oldestPendingMs === null
-    ? ""
-    : `, oldest ${describeDuration(nowMs - buffer.oldestPendingMs)}`;
-  const room = `${describeSize(buffer.sizeBytes)} of ${describeSize(limits.maxBytes)}`;
-  const lines: StatusLine[] = [
-    ["Buffer", `${buffer.pending} of ${limits.maxEvents} events waiting (${room}${oldest})`],
-    [
-      "",
-      `${delivered} delivered, ${deadLetters} dead letters, ${evicted} evicted, ${purged} purged`,
-    ],
-    ["", `an event becomes a dead letter after ${limits.maxAttempts} refusals of its own`],
-    ...describeCommands(commands),
-  ];
-  if (buffer.firstEvictionMs !== null) {
-    const kinds = Object.entries(buffer.evicted).filter(([, count]) => count > 0)
-      .map(([kind, count]) => `${count} ${kind}`);
-    const since = describeDuration(nowMs - buffer.firstEvictionMs);
-    lines.push(["Evicted", `${kinds.join(", ")}; the buffer was full, first ${since} ago`]);
-  }
-  return lines;
-}
-
-function describeCommands(commands: CommandCounts | null): StatusLine[] {
-  if (commands === null) return [];
-  const { received, started, finished, unfinished, remembered } = commands;
-  const lines: StatusLine[] = [
-    ["Commands", `${unfinished} unfinished, ${remembered} of ${REMEMBERED} remembered`],
-  ];
-  if (received + started + finished === 0) return lines;
-  const text = `${received} received, ${started} started, ${finished} finished and not reported`;
-  return [...lines, ["", text]];
-}
-
-function describeScans({ scans, scannerBreakers, nowMs }: Status): StatusLine[] {
-  const open = Object.entries(scannerBreakers).filter(([, { state }]) => state !== "closed")
-    .map(([name, breaker]): StatusLine => {
-      const next = breaker.state === "open"
-        ? `next attempt in ${describeDuration(breaker.untilMs - nowMs)}`
-        : "the next scan is the probe";
-      return ["Paused", `${name} after ${breaker.failures} failures, ${next}`];
-    });
-  const done = Object.entries(scans).map(([name, scan], index) => {
-    const when = `${describeDuration(nowMs - scan.at_ms)} ago`;
-    const found = scan.result === "failed"
-      ? `failed: ${scan.error ?? "no reason saved"}`
-      : `${scan.result}, ${scan.updates} updates, ${scan.security} security`;
-    return [index === 0 ? "Scans" : "", `${name} ${when}: ${found}`] as StatusLine;
-  });
-  return [...done, ...open];
-}
-
-/** Columns for a text beside its title. */
-const TEXT_COLUMNS = 68;
-
-/** A text as lines below the one before; a word that is longer than a line has a line of its own. */
-function wrap(text: string): StatusLine[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
-    if (lines.length > 0 && longer.length <= TEXT_COLUMNS) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines.map((line) => ["", line]);
-}
-
-function operatorActionAsJson({ connection }: StoredState): Record<string, unknown> | null {
+function operatorActionAsJson(
+  { connection }: StoredState,
+  given: Pick<Arguments, "values">,
+): Record<string, unknown> | null {
   const { operatorAction } = connection;
   if (operatorAction === null) return null;
   const { cause, facts = {}, sinceMs } = operatorAction;
   const { what, because, remedy } = describeOperatorAction(cause, facts);
-  return { cause, since: isoInstant(sinceMs), what, because, next_step: remedy };
-}
-
-/** The instant of the next check-in: the latest that the interval, the backoff or the breaker sets. */
-function nextAttemptAtMs(state: StoredState): number | null {
-  const { breaker, paths, doubt, operatorAction } = state.connection;
-  const instants = [state.nextCheckInAtMs, paths.check_in.notBeforeMs];
-  if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
-  if (operatorAction !== null) instants.push(operatorAction.notBeforeMs);
-  if (breaker.state === "open") instants.push(breaker.untilMs);
-  const known = instants.filter((instant) => instant !== null);
-  return known.length === 0 ? null : Math.max(...known);
+  return {
+    cause,
+    since: isoInstant(sinceMs),
+    what,
+    because,
+    next_step: completeAdvice(remedy, given),
+  };
 }
 
 function isRapid(state: StoredState, nowMs: number): boolean {
   return state.rapidUntilMs !== null && state.rapidUntilMs > nowMs;
 }
 
-/** Whether the state directory accepts writes, and what is in memory alone. */
-export interface DiskStatus {
-  /**
-   * The result of a test write just now: `null` if it worked, else the reason why not. `undefined`:
-   * there is no state directory.
-   */
-  readonly refusal: string | null | undefined;
-  /** The last note of an agent; it is valid while that agent runs. */
-  readonly note: SavedDiskStatus | null;
-  /** Why the buffer could not be read; `null`: it could, or there is none. */
-  readonly bufferError: string | null;
-}
-
-/** The figures of the running agent; `null` if none runs or it has written no note. */
-function currentNote({ note }: DiskStatus, holder: LockHolder | null): SavedDiskStatus | null {
-  return note !== null && note.process_id === holder?.process_id ? note : null;
-}
-
-/** The field `disk` of `pennon.status/1`. */
-export function diskAsJson(disk: DiskStatus, holder: LockHolder | null): Record<string, unknown> {
-  const note = currentNote(disk, holder);
+/** `null` for what no running agent says. */
+function diskAsJson(disk: DiskStatus, isRunning: boolean): Record<string, unknown> {
+  const { note, bufferError } = disk;
+  const refusal = describeRefusal(disk, isRunning);
   return {
-    takes_writes: disk.refusal === undefined ? null : disk.refusal === null,
-    why: disk.refusal ?? note?.why ?? disk.bufferError,
+    takes_writes: refusal === null ? note && true : false,
+    why: refusal ?? bufferError,
     agent_says: note?.disk ?? null,
     events_in_memory: note?.events ?? null,
     max_events_in_memory: OVERFLOW_MAX_EVENTS,
@@ -424,23 +264,4 @@ export function diskAsJson(disk: DiskStatus, holder: LockHolder | null): Record<
     max_acknowledgements_owed: MAX_OWED,
     left_alone: null, // No file is left alone any more; the field is part of the format.
   };
-}
-
-/** One line if the disk accepts writes; else one line per fact. */
-export function describeDisk(disk: DiskStatus, holder: LockHolder | null): StatusLine[] {
-  const note = currentNote(disk, holder);
-  const lines: StatusLine[] = [];
-  if (disk.refusal === null) lines.push(["Disk", "accepts writes"]);
-  if (disk.refusal) lines.push(["DISK", `accepts no writes: ${disk.refusal}`]);
-  if (note?.why && note.why !== disk.refusal) lines.push(["", `agent: ${note.disk}: ${note.why}`]);
-  if (disk.bufferError !== null) lines.push(["", `buffer unreadable: ${disk.bufferError}`]);
-  if (holder !== null) lines.push(["In memory", describeMemory(note)]);
-  return lines;
-}
-
-function describeMemory(note: SavedDiskStatus | null): string {
-  if (note === null) return "unknown";
-  const size = `${describeSize(note.size_bytes)} of ${describeSize(OVERFLOW_MAX_BYTES)}`;
-  return `${note.events} of ${OVERFLOW_MAX_EVENTS} events (${size}), ` +
-    `${note.acknowledgements} of ${MAX_OWED} acknowledgements`;
 }

@@ -12,6 +12,14 @@ export function describeDuration(ms: number): string {
   return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
 }
 
+/** "03:12Z" on the day of `nowMs`, else "2026-11-29 03:12Z"; "?" outside the range of dates. UTC, as the log. */
+export function describeTime(ms: number, nowMs: number): string {
+  const [day, time] = (isoInstant(ms) ?? "").split("T");
+  if (day === undefined || time === undefined) return "?";
+  const clock = `${time.slice(0, 5)}Z`;
+  return isoInstant(nowMs)?.startsWith(day) ? clock : `${day} ${clock}`;
+}
+
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
 /** "0 B", "12.3 KiB", "64 MiB". */

@@ -70,7 +70,7 @@ export function scanUpdates(deps: ScanUpdatesDeps, only: string | null = null): 
       const why = only === null
         ? "Cannot scan: the server's policy has every scanner of this host switched off"
         : `Cannot scan with ${only}: it is not on this host, or "scanners.enabled" omits it`;
-      return { events: [failureEvent(command, why, 0)], rapidPollingMs: null };
+      return { events: [failureEvent(command, why, 0)], rapidPollingMs: null, failure: why };
     },
   };
 }
@@ -111,13 +111,15 @@ async function scanAndReport(
   await saveForStatus(deps, reports);
   const facts = hasRebootChanged(before, reports) ? [await deps.collectSystemInfo()] : [];
   const isUsable = reports.some(({ result }) => result !== "failed");
+  const gaps = describeGaps(reports);
   const result = logEvent(command, {
     result: isUsable ? "success" : "failed",
     stdout: results.flatMap(({ report, diff }) => diff ? [summarize(report, diff)] : []).join("\n"),
-    stderr: describeGaps(reports),
+    stderr: gaps,
     durationMs: system.clock.monotonicMs() - startedMs,
   });
-  return { events: [...facts, result], rapidPollingMs: null };
+  const failure = isUsable ? {} : { failure: gaps };
+  return { events: [...facts, result], rapidPollingMs: null, ...failure };
 }
 
 /** Whether a scanner reports another need for a restart than after its last scan. */

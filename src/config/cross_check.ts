@@ -44,6 +44,11 @@ export const ERRORS: readonly CrossRule[] = [
     ({ breaker }) => breaker.windowFailures > breaker.windowSize,
     "Cannot use breaker.window_failures: it is above window_size",
   ],
+  [
+    ({ telemetry: { endpoint, headers } }) =>
+      endpoint !== null && sendsInTheClear(endpoint) && headers.length > 0,
+    "Cannot use telemetry.otlp_headers: telemetry.otlp_endpoint is not https, and they may be secrets",
+  ],
 ];
 
 /** A setting has no effect, or an odd one. */
@@ -56,6 +61,15 @@ export const WARNINGS: readonly CrossRule[] = [
     ({ server, tls }) =>
       server.url?.startsWith("http:") === true && (tls.caFile ?? tls.certificateFile) !== null,
     "the files of [tls] have no effect: server.url is not https",
+  ],
+  [
+    ({ telemetry: { endpoint } }) => endpoint !== null && sendsInTheClear(endpoint),
+    "telemetry.otlp_endpoint is not https: metrics and events travel in the clear",
+  ],
+  [
+    ({ telemetry: { endpoint, headers, caFile } }) =>
+      endpoint === null && (headers.length > 0 || caFile !== null),
+    "telemetry.otlp_headers and telemetry.ca_file have no effect without telemetry.otlp_endpoint",
   ],
   [
     ({ breaker }) => breaker.windowFailures < breaker.consecutiveFailures,

@@ -7,6 +7,7 @@ import type { LogFormat, LogLevel } from "../log.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import type { UnsignedCommands } from "../server/key_trust.ts";
 import { hasControls } from "../strip_controls.ts";
+import { isTextfilePath } from "./textfile_path.ts";
 
 export interface Kind<T> {
   /** What is allowed, for people: `a duration from "10s" to "1d"`. */
@@ -158,6 +159,41 @@ export function url(allowed: string, protocols: readonly string[]): Kind<string 
       if (parsed.password !== "") parsed.password = "hidden";
       return parsed.href.replace(/\/+$/, "");
     },
+  };
+}
+
+/** A plain name that is no other file of the state directory's. */
+function fileName(): Kind<string | null> {
+  return {
+    allowed: 'a name such as "pennon.log": letters, digits, "-" and "_", and ".log" at the end',
+    read: (written) =>
+      typeof written === "string" && /^[\w-]{1,60}\.log$/.test(written) ? written : undefined,
+    show: (value) => value ?? "",
+  };
+}
+
+/** The path of a file for node_exporter's textfile collector. */
+function textfile(): Kind<string | null> {
+  return {
+    allowed: 'an absolute path that ends in ".prom"',
+    read: (written) =>
+      typeof written === "string" && isPrintable(written) && isTextfilePath(written)
+        ? written
+        : undefined,
+    show: (value) => value ?? "",
+  };
+}
+
+/** Headers of requests, as `name=value`; names as RFC 9110, section 5.1, values of printable ASCII. */
+function headers(): Kind<readonly string[]> {
+  const isHeader = (item: string) => /^[\w!#$%&'*+.^`|~-]+=[\x20-\x7e]+$/.test(item);
+  return {
+    allowed: 'a list of texts like "authorization=Bearer TOKEN"',
+    read(written) {
+      const list = readList(written);
+      return list?.every(isHeader) ? list : undefined;
+    },
+    show: (list) => list.join(", "),
   };
 }
 
@@ -338,6 +374,29 @@ export const SETTINGS = {
       },
     ),
   },
+  metrics: {
+    textfile: setting("metrics.textfile", textfile(), null, {
+      summary: "The running agent keeps its metrics in this file, for node_exporter",
+    }),
+  },
+  telemetry: {
+    endpoint: setting(
+      "telemetry.otlp_endpoint",
+      url("the address of an OTLP/HTTP collector, http:// or https://", ["http:", "https:"]),
+      null,
+      { summary: "Send metrics and events of the agent to this OpenTelemetry collector" },
+    ),
+    headers: setting("telemetry.otlp_headers", headers(), [], {
+      summary: "Headers of the requests to the collector",
+      isSecret: true,
+    }),
+    caFile: setting("telemetry.ca_file", file, null, {
+      summary: "Authorities to trust for the collector besides the system's (PEM)",
+    }),
+    intervalMs: setting("telemetry.interval", duration("10s", "1h"), 60_000, {
+      summary: "Between two exports to the collector",
+    }),
+  },
   watchdog: {
     limitMs: setting("watchdog.limit", duration("5s", "1h"), 120_000, {
       summary: "The agent exits, to be restarted, if its event loop is blocked for this long",
@@ -349,6 +408,15 @@ export const SETTINGS = {
     }),
     format: setting<LogFormat>("log.format", choice("text", "json"), "text", {
       summary: "Format of the log",
+    }),
+    file: setting("log.file", fileName(), null, {
+      summary: "Log to this file in the state directory, too",
+    }),
+    maxBytes: setting("log.max_size", size("64KiB", "1GiB"), 10 * 1_024 ** 2, {
+      summary: "A log file of this size is renamed, and a new one begun",
+    }),
+    oldFiles: setting("log.old_files", integer(0, 100), 4, {
+      summary: "Renamed log files that stay",
     }),
   },
 } as const;

@@ -315,12 +315,18 @@ function tooLate(tookMs: number): Answer<never> {
   return { kind: "failed", why, status: null, offline: false, retryAfterMs: null };
 }
 
+/** The status of an answer that was classified by it. */
+const STATUS_OF: Readonly<Record<string, number>> = {
+  unauthorized: 401,
+  operator_required: 403,
+};
+
 /** A failed health check, as the answer to the call that was not made. */
 function unhealthy(health: Exclude<Answer<Health>, { kind: "ok" }>): Answer<never> {
   if (health.kind === "failed" || health.kind === "limited" || health.kind === "aborted") {
     return health;
   }
-  const status = health.kind === "refused" ? health.status : null;
+  const status = STATUS_OF[health.kind] ?? (health.kind === "refused" ? health.status : null);
   const why = `not healthy: ${health.why}`;
   return { kind: "failed", why, status, offline: false, retryAfterMs: null };
 }

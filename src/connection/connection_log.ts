@@ -2,7 +2,10 @@
 
 import { seconds } from "../breaker/breaker.ts";
 import type { Log } from "../log.ts";
+import type { LogMessage } from "../log_messages.ts";
 import type { Answer } from "../server/answer.ts";
+import { isAgentUnknown } from "../server/client.ts";
+import type { HttpErrorReason } from "../system/http.ts";
 import { describeOperatorAction } from "./operator_words.ts";
 import type { ConnectionState, Path } from "./state.ts";
 
@@ -28,19 +31,25 @@ export function logAnswer(log: Log, answer: Answer<unknown>, context: AnswerCont
     case "aborted":
       break;
     case "refused":
-      log.warning("server refused a request", { ...call, why: answer.why });
+      // The drain logs what it makes of a refused event, with the reason.
+      if (path === "delivery" && !isAgentUnknown(answer)) {
+        log.debug("server refused a request", { ...call, why: answer.why });
+      } else log.warning("server refused a request", { ...call, why: answer.why });
       break;
     case "report_failed":
       log.warning("server failed on a report", { ...call, why: answer.why });
       break;
     case "failed": {
-      const { why, offline } = answer;
+      const { why, offline, status } = answer;
       const attempt = after.outage?.failedCalls ?? 1;
-      const fields = { ...call, why, offline, attempt, next_in_s };
-      // The start and the end of an outage are logged; an offline host tries often.
-      if (attempt === 1) log.warning("server not reached", fields);
-      else if (offline) log.debug("server not reached", fields);
-      else log.info("server not reached", fields);
+      const fields = { ...call, why, status, offline, attempt, next_in_s };
+      const message = failureMessage(answer);
+      // The start and the end of an outage are logged, and another kind of failure; an offline host
+      // tries often.
+      const isNew = attempt === 1 || before.outage?.status !== status;
+      if (isNew) log.warning(message, fields);
+      else if (offline) log.debug(message, fields);
+      else log.info(message, fields);
       break;
     }
     case "limited":
@@ -85,5 +94,32 @@ function logAcceptance(
   if (before.operatorAction?.cause === operatorAction.cause) return;
   const { cause, why, facts = {} } = operatorAction;
   const { what, because, remedy: next_step } = describeOperatorAction(cause, facts);
-  log.error(`operator action required: ${what}`, { ...fields, cause, why, because, next_step });
+  const account = { cause, what, why, because, next_step };
+  log.error("operator action required", { ...account, ...fields });
+}
+
+/** The messages for a call that brought no whole answer. */
+const MESSAGE_OF: Readonly<Record<HttpErrorReason, LogMessage>> = {
+  offline: "server not reached",
+  dns: "server not reached",
+  refused: "server not reached",
+  proxy: "server not reached",
+  aborted: "server not reached",
+  tls: "no secure connection to the server",
+  timeout: "server did not answer in time",
+  cut_off: "server's answer is not usable",
+  malformed: "server's answer is not usable",
+  too_large: "server's answer is not usable",
+};
+
+/** Says "not reached" only of a server that was not: an answer of 500 comes from one that was. */
+function failureMessage(
+  { status, reason }: Extract<Answer<unknown>, { kind: "failed" }>,
+): LogMessage {
+  if (status === null) {
+    // Without a reason the agent itself ended a call that took too long.
+    return reason === undefined ? "server did not answer in time" : MESSAGE_OF[reason];
+  }
+  if (status >= 500 || status === 408) return "server answered with an error";
+  return status >= 400 ? "server refused this agent's call" : "server's answer is not usable";
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Log } from "../log.ts";
+import type { LogMessage } from "../log_messages.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
 import {
@@ -196,7 +197,7 @@ export class KeyRing {
     for (const event of events) logKeyEvent(this.#deps.log, event);
   }
 
-  #logRefused(message: string, error: unknown): void {
+  #logRefused(message: LogMessage, error: unknown): void {
     if (!(error instanceof FileError)) throw error;
     if (!this.#isRefused) this.#deps.log.error(message, { why: error.message });
     this.#isRefused = true;

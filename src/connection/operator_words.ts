@@ -3,6 +3,7 @@
  * command line: the one place that has them.
  */
 
+import { pennonCommand, replaceCommand } from "../advice.ts";
 import type { RefusalFacts } from "../server/refusal.ts";
 import type { OperatorCause } from "./state.ts";
 
@@ -18,9 +19,10 @@ export interface OperatorWords {
 
 const NOT_ACCEPTED = "the server no longer accepts this agent";
 const RESUMES = "this agent then goes on by itself within about an hour, or at once after " +
-  "`pennon breaker reset connection`";
-const REPLACE = "delete the agent in the server's dashboard, and run `pennon register --replace` " +
-  "with a new registration token";
+  `\`${pennonCommand("breaker", "reset", "connection")}\``;
+const REGISTER_AGAIN =
+  `stop the agent, then run \`${replaceCommand()}\` with a new registration token`;
+const REPLACE = `delete the agent in the server's dashboard, ${REGISTER_AGAIN}`;
 
 /** The words of each cause, from what is known about it. */
 const WORDS: Readonly<Record<OperatorCause, (facts: RefusalFacts) => OperatorWords>> = {
@@ -30,20 +32,18 @@ const WORDS: Readonly<Record<OperatorCause, (facts: RefusalFacts) => OperatorWor
       "deleted, or the server's database does not answer",
     remedy:
       "look at the server's log and database first: it answers so to any database error too; " +
-      "if it is well, run `pennon register` with a new registration token",
+      `if both are well, ${REGISTER_AGAIN}`,
   }),
   deleted: () => ({
     what: "this agent was deleted on the server",
     because: "the server has no row of this agent any more",
-    remedy: "run `pennon register` with a new registration token, or restore the agent's row",
+    remedy: `restore the agent's row (${RESUMES}), or ${REGISTER_AGAIN}`,
   }),
   forbidden: () => ({
     what: NOT_ACCEPTED,
     because:
       "it answers 403 without a reason that this agent knows; a proxy in between may do so too",
-    remedy:
-      "look at the proxy in between, if there is one; else run `pennon register` with a new " +
-      "registration token",
+    remedy: `look at the proxy in between, if there is one (${RESUMES}); else ${REGISTER_AGAIN}`,
   }),
   version_too_old: ({ version, minimumVersion, recordedVersion }) => ({
     what: "the server wants a newer version of this agent",
@@ -54,12 +54,12 @@ const WORDS: Readonly<Record<OperatorCause, (facts: RefusalFacts) => OperatorWor
         : `, and the server has ${recordedVersion} on record`),
     remedy:
       `install a Pennon of version ${minimumVersion ?? "that the server accepts"} or later, or ` +
-      "set MIN_AGENT_VERSION of the server to a lower one",
+      `set MIN_AGENT_VERSION of the server to a lower one, as its administrator (${RESUMES})`,
   }),
   machine_id_missing: () => ({
     what: "the server received no machine id from this agent",
     because: "this agent sends X-Machine-ID with every call, so something in between removes it",
-    remedy: "let the proxy in front of the server pass the header X-Machine-ID on",
+    remedy: `let the proxy in front of the server pass the header X-Machine-ID on (${RESUMES})`,
   }),
   machine_not_bound: (facts) => ({
     what: "the server has no machine id on record for this agent",
@@ -72,8 +72,10 @@ const WORDS: Readonly<Record<OperatorCause, (facts: RefusalFacts) => OperatorWor
     what: "the server has another machine id on record for this agent",
     because: "the agent was registered on another machine, or this machine's id has changed",
     remedy:
-      `if this host is to be that agent, ${rebind(facts)}; if it is a copy, remove its state ` +
-      "directory and register it as a host of its own",
+      `if this host is to be that agent, ${
+        rebind(facts)
+      }; if it is a copy, give it a machine id of ` +
+      `its own, then ${REGISTER_AGAIN}`,
   }),
   already_registered: ({ existingAgentId, existingHostName, existingLastSeen, remediation }) => ({
     what: "this machine is registered already",

@@ -60,7 +60,9 @@ export class Session {
       if (renewed.kind === "operator_required" && renewed.refusal) return asRefusal(renewed);
       if (renewed.kind !== "ok") {
         const fields = "why" in renewed ? { why: renewed.why } : {};
-        this.#deps.log.debug("early renewal postponed", fields);
+        // A refusal will end the agent's access with its token; a failure of the way there passes.
+        if (isRefusal(renewed)) this.#deps.log.warning("early renewal refused", fields);
+        else this.#deps.log.debug("early renewal postponed", fields);
       }
     }
     if (signal.aborted) return { kind: "aborted" };
@@ -117,6 +119,11 @@ export class Session {
 
 function isVersionTooOld(answer: Answer<unknown>): boolean {
   return answer.kind === "operator_required" && answer.refusal?.cause === "version_too_old";
+}
+
+function isRefusal({ kind }: Answer<unknown>): boolean {
+  return kind === "unauthorized" || kind === "refused" || kind === "report_failed" ||
+    kind === "operator_required";
 }
 
 /** What a renewal without a token means for the call that needed it. */

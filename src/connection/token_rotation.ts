@@ -133,7 +133,7 @@ export class TokenRotation {
       this.#durable = identity.refreshToken;
     } catch (error) {
       this.#durable = null; // Which of the two a power cut leaves is unknown now.
-      log.error("Cannot save the access token", { why: String(error) });
+      log.error("cannot save the access token", { why: String(error) });
     }
   }
 }

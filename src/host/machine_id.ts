@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { JsonFile } from "../json_file.ts";
+import type { Files } from "../system/files.ts";
 import type { Random, System } from "../system/system.ts";
 import { windowsDirectory } from "../windows_directory.ts";
 
@@ -271,6 +272,14 @@ const FILE = new JsonFile<SavedMachineId>({
 
 const NOTHING_SAVED: SavedMachineId = { own: null, registered: null };
 
+/**
+ * Whether the state directory has an id that Pennon drew, as it does for a host without one of its own.
+ * Throws `FileError`.
+ */
+export async function hasDrawnId(files: Files, stateDirectory: string): Promise<boolean> {
+  return (await FILE.read(files, stateDirectory))?.own != null;
+}
+
 /** The machine id as the state directory has it. Only the process with the instance lock writes it. */
 export class MachineIdStore {
   readonly #host: Host & Pick<System, "random">;
@@ -291,6 +300,17 @@ export class MachineIdStore {
     const { choice, saved } = chooseMachineId(found, before, this.#host.random);
     if (saved !== before) await this.#write(saved);
     return choice;
+  }
+
+  /** As `load()`, but draws and saves nothing: `null` for a host whose id is still to be drawn. */
+  async peek(): Promise<MachineIdChoice | null> {
+    const before = await this.#read(() => {});
+    const { choice, saved } = chooseMachineId(
+      await readMachineId(this.#host),
+      before,
+      this.#host.random,
+    );
+    return saved === before ? choice : null;
   }
 
   /** Keeps the id that the server has now; `null` after the end of an enrolment. Throws `FileError`. */

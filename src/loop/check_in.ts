@@ -1,5 +1,6 @@
 /** One check-in: reports the host's condition and receives the server's commands. */
 
+import { pennonCommand } from "../advice.ts";
 import type { CommandJournal, Unconfirmed } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
 import { DatabaseError } from "../system/database.ts";
@@ -80,7 +81,10 @@ export function checkDisk({ journal }: Pick<CheckInDeps, "journal">): void {
     if (!(error instanceof DatabaseError)) throw error;
     const { message, reason } = error;
     throw new Error(
-      `Cannot check in: the disk cannot store commands (${reason}): ${message}. Next: see "pennon status"`,
+      `Cannot check in: the disk cannot store commands (${reason}): ${message}. ` +
+        `Next: free space, or repair the disk; ${
+          pennonCommand("status")
+        } shows whether it accepts writes`,
       { cause: error },
     );
   }
@@ -112,25 +116,31 @@ export function dueAfter(
 /**
  * Finishes a check-in when its commands are on disk: logs one that succeeded (the connection logs the
  * others), and records which results the server confirms. An answer without confirmations means that
- * no result is lost.
+ * no result is lost. `isOnly`: `run --once`, whose log says how its one check-in ended.
  */
 export function closeCheckIn(
   { journal, log }: { readonly journal: CommandJournal; readonly log: Log },
   answer: CheckInResult,
-  dueInMs: number | null,
+  { dueInMs, isOnly }: { readonly dueInMs: number | null; readonly isOnly: boolean },
 ): void {
   if (answer.kind === "circuit_open" || answer.kind === "backoff") {
     const retry_in_s = Math.ceil(answer.retryInMs / 1_000);
     log.warning("check-in not sent", { reason: answer.kind, retry_in_s });
+    return;
   }
-  if (answer.kind !== "ok") return;
+  if (answer.kind !== "ok") {
+    const why = "why" in answer ? answer.why : "the agent was stopped";
+    if (isOnly) log.info("check-in failed", { result: answer.kind, why });
+    return;
+  }
   const { commands: received, rejected, ignored, confirmed } = answer.value;
   for (const { part, count, first, why } of ignored) {
     log.warning("part of an answer ignored", { part, count, first, why });
   }
   const commands = received.length + rejected.length;
   const fields = { commands, next_in_s: Math.round((dueInMs ?? 0) / 1_000) };
-  if (commands > 0) log.info("checked in", fields);
+  if (isOnly) log.info("checked in", { result: "ok", commands });
+  else if (commands > 0) log.info("checked in", fields);
   else log.debug("checked in", fields);
   const logs = journal.confirm(confirmed);
   if (logs > 0) log.info("results confirmed by the server", { logs });

@@ -14,6 +14,7 @@ import type {
 } from "../buffer/journal.ts";
 import { type JsonLimits, parseJson } from "../json.ts";
 import type { Log } from "../log.ts";
+import type { LogMessage } from "../log_messages.ts";
 import type { RejectedCommand, StorableCommand } from "../received_command.ts";
 import { MOST_PARAMS_BYTES } from "../server/check_in_answer.ts";
 import { DatabaseError } from "../system/database.ts";
@@ -175,7 +176,7 @@ export class CommandRunner {
     const { command, notRun } = readEntry(entry, handler);
     if (notRun !== null) return await this.#reportNotRun(command, notRun, signal);
     if ("refusal" in handler) {
-      const refused = { message: "command not run", why: handler.refusal(command) };
+      const refused: NotRun = { message: "command not run", why: handler.refusal(command) };
       return await this.#reportNotRun(command, refused, signal);
     }
     await this.#run(command, handler, signal);
@@ -190,12 +191,17 @@ export class CommandRunner {
     if (outcome === null) return;
     const events = await this.#complete(command, outcome.events);
     await this.#finish(command, events, signal);
-    log.info("command finished", {
+    const { failure = null } = outcome;
+    const fields = {
       command: command.type,
       id: command.id,
+      result: failure === null ? "success" : "failed",
+      ...failure !== null && { why: failure },
       took_ms: Math.round(clock.monotonicMs() - startedMs),
       events: events.length,
-    });
+    };
+    if (failure === null) log.info("command finished", fields);
+    else log.warning("command finished", fields);
     this.#deps.onDone(outcome);
   }
 
@@ -243,9 +249,8 @@ export class CommandRunner {
     } catch (error) {
       if (run.signal.aborted) return null;
       const why = messageOf(error);
-      log.error("command failed", { command: command.type, id: command.id, why });
       const event = reportFailure(command, why, clock.monotonicMs() - run.startedMs);
-      return { events: [event], rapidPollingMs: null };
+      return { events: [event], rapidPollingMs: null, failure: why };
     }
   }
 
@@ -259,7 +264,7 @@ export class CommandRunner {
     signal: AbortSignal,
   ): Promise<void> {
     const { log, reportFailure } = this.#deps;
-    log.warning(message, { command: command.type, id: command.id, why });
+    log.warning(message, { command: command.type, id: command.id, result: "failed", why });
     const isReported = this.#reportsNow() > 0;
     const events = isReported
       ? await this.#complete(command, [reportFailure(command, why, 0)])
@@ -277,7 +282,7 @@ function messageOf(error: unknown): string {
 
 /** Why a command does not run: the log message, and the reason in the report. */
 interface NotRun {
-  readonly message: string;
+  readonly message: LogMessage;
   readonly why: string;
 }
 
@@ -311,7 +316,10 @@ export function readEntry(
     return { command: { id, type, params: parsed.value ?? {} }, notRun };
   }
   const why = parsed.ok ? "it is not an object" : parsed.why;
-  const unusable = { message: "command not run", why: `not run: its params are invalid: ${why}` };
+  const unusable: NotRun = {
+    message: "command not run",
+    why: `not run: its params are invalid: ${why}`,
+  };
   return { command: { id, type, params: {} }, notRun: isFresh ? unusable : CORRUPT };
 }
 

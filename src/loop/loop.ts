@@ -114,6 +114,7 @@ export class Loop {
   async run(signals: ShutdownSignals): Promise<void> {
     const { shutdownSignal } = signals;
     shutdownSignal.addEventListener("abort", () => this.#wake.abort(WOKEN));
+    this.#state = { ...this.#state, isOnce: false };
     this.#deps.runner.resume(shutdownSignal);
     this.#spreadStart();
     try {
@@ -130,9 +131,10 @@ export class Loop {
   /** One cycle: checks in, runs the commands, sends. Returns whether the check-in succeeded. */
   async runOnce(signals: ShutdownSignals): Promise<boolean> {
     checkDisk(this.#deps);
+    this.#state = { ...this.#state, isOnce: true };
     this.#deps.runner.resume(signals.shutdownSignal);
     try {
-      const reached = await this.#checkIn(signals);
+      const reached = await this.#checkIn(signals, { isOnly: true });
       const isStuck = await this.#deps.runner.idleOrStuck() === "stuck" ||
         this.#intake.unstored > 0;
       if (isStuck) throw new Error("Cannot run commands: the disk accepts no writes");
@@ -247,7 +249,10 @@ export class Loop {
     return this.#sending === null ? this.#sender.dueInMs() : Infinity;
   }
 
-  async #checkIn({ shutdownSignal, deadlineSignal }: ShutdownSignals): Promise<boolean> {
+  async #checkIn(
+    { shutdownSignal, deadlineSignal }: ShutdownSignals,
+    { isOnly }: { readonly isOnly: boolean } = { isOnly: false },
+  ): Promise<boolean> {
     const { connection } = this.#deps;
     const wasOut = connection.state.outage !== null || !this.#isBack;
     if (connection.waitMs("check_in") <= 0) await this.#saveAhead();
@@ -275,7 +280,7 @@ export class Loop {
       ? nextCheckInAtMs + this.#deps.polling.rapidIntervalMs
       : null;
     this.#state = { ...this.#state, nextCheckInAtMs, afterCrashAtMs };
-    closeCheckIn(this.#deps, answer, dueInMs);
+    closeCheckIn(this.#deps, answer, { dueInMs, isOnly });
     if (answer.kind === "ok") {
       await this.#appendSystemInfo();
       await this.#deps.keyRing.lookUpIfDue(deadlineSignal);

@@ -33,6 +33,8 @@ export interface LoopState {
   readonly afterCrashAtMs: number | null;
   readonly lastCheckInAtMs: number | null;
   readonly lastSystemInfoAtMs: number | null;
+  /** Whether the latest cycle was one of `run --once`: then no process runs in between. */
+  readonly isOnce: boolean;
 }
 
 /** Everything that outlives a restart. */
@@ -48,6 +50,7 @@ export const NEW_STATE: AgentState = {
   afterCrashAtMs: null,
   lastCheckInAtMs: null,
   lastSystemInfoAtMs: null,
+  isOnce: false,
 };
 
 /** The longest waits that a saved state may ask for; reading shortens longer ones. */
@@ -125,6 +128,7 @@ export const storedState = v.object({
   afterCrashAtMs: v.optional(v.nullable(savedInstant), null),
   lastCheckInAtMs: v.nullable(savedInstant),
   lastSystemInfoAtMs: v.nullable(savedInstant),
+  isOnce: v.optional(v.boolean(), false),
 });
 
 /** A state as it is saved: all instants since the Unix epoch. */
@@ -141,6 +145,7 @@ export function encodeState(state: AgentState, at: TwoClocks): StoredState {
     afterCrashAtMs: orNull(state.afterCrashAtMs),
     lastCheckInAtMs: orNull(state.lastCheckInAtMs),
     lastSystemInfoAtMs: orNull(state.lastSystemInfoAtMs),
+    isOnce: state.isOnce,
   };
 }
 
@@ -156,6 +161,7 @@ export function decodeState(saved: StoredState, at: TwoClocks, longest: LongestW
     afterCrashAtMs: null,
     lastCheckInAtMs: past(saved.lastCheckInAtMs),
     lastSystemInfoAtMs: past(saved.lastSystemInfoAtMs),
+    isOnce: saved.isOnce,
   };
 }
 

@@ -3,9 +3,11 @@
  * and never given up for unsigned commands again. Pure, but for the file that keeps it.
  */
 
+import { replaceCommand } from "../advice.ts";
 import * as v from "valibot";
 import { JsonFile } from "../json_file.ts";
 import type { Files } from "../system/files.ts";
+import { joinNames } from "../wording.ts";
 import type { SignatureRefusal, SignatureVerdict } from "./command_signature.ts";
 import {
   type AnnouncedKey,
@@ -167,6 +169,24 @@ function pick({ keyId, publicKey }: SigningKey): SigningKey {
 
 function includes(keys: readonly SigningKey[], wanted: SigningKey): boolean {
   return keys.some((key) => key.keyId === wanted.keyId && key.publicKey === wanted.publicKey);
+}
+
+/** What the owner of the host can do about a key that is not trusted. */
+const KEY_ADVICE = "if its new key is right, name it in server.public_key and restart the agent, " +
+  `or stop the agent, then register again: \`${replaceCommand()}\``;
+
+/** Why every command is refused, and what to do; `null`: they are not. */
+export function describeKeyFault(
+  { pinned, refusedKeyIds, isRatcheted }: KeyTrust,
+): { readonly words: string; readonly next: string } | null {
+  const next = KEY_ADVICE;
+  if (refusedKeyIds.length > 0) {
+    const keys = joinNames(refusedKeyIds, 3);
+    const words = `all commands refused: the server shows the key ${keys}, which is not trusted`;
+    return { words, next };
+  }
+  if (pinned !== null || !isRatcheted) return null;
+  return { words: "all commands refused: the file with the server's key is lost", next };
 }
 
 /** What the owner allows without a signature, as long as the server has never shown a key. */

@@ -5,8 +5,11 @@
 
 import { ReasonedError } from "./reasoned_error.ts";
 
-/** `denied`: no rights, or a read-only file system. `full`: no space or quota left. */
-export type FileErrorReason = "denied" | "full" | "too_large" | "failed";
+/**
+ * `denied`: no rights, or a read-only file system. `full`: no space or quota left. `exists`: a file that
+ * was to be new is there.
+ */
+export type FileErrorReason = "denied" | "full" | "too_large" | "exists" | "failed";
 
 /** A file could not be read or written. Absence is no error: reads return `undefined`. */
 export class FileError extends ReasonedError<FileErrorReason> {
@@ -68,6 +71,13 @@ export interface WriteOptions {
   readonly mode: number;
   /** What a power cut may leave. @default "name" */
   readonly durability?: Durability;
+  /** UTF-16 is little-endian with a byte order mark, as Windows writes it. @default "utf-8" */
+  readonly encoding?: "utf-8" | "utf-16";
+  /**
+   * The temporary file, where the process may create no other; one that is there is replaced. Only one
+   * process at a time may write such a file. @default a new name for each write
+   */
+  readonly temporaryPath?: string;
 }
 
 /** A text, and the attributes of the very file from which it was read. */
@@ -115,11 +125,28 @@ export interface Files {
   readBytes(purpose: string, path: string, options?: ReadOptions): Promise<Uint8Array | undefined>;
   /** Writes to a temporary file and renames it: a reader sees the old text or the new, never a part. */
   writeText(purpose: string, path: string, text: string, options: WriteOptions): Promise<void>;
+  /** Writes a new file, synced; throws a `FileError` of reason `exists` if there is one at `path`. */
+  createBytes(
+    purpose: string,
+    path: string,
+    bytes: Uint8Array,
+    options: { mode: number },
+  ): Promise<void>;
   /**
    * Overwrites the beginning of an existing file in place, and syncs it. Works on a full disk if the file
    * is no shorter. A reader may see a part of the text.
    */
   overwriteText(purpose: string, path: string, text: string): Promise<void>;
+  /**
+   * Adds to the end of a regular file, which is made with `mode` if there is none; syncs nothing. Returns
+   * the size of the file afterwards, in bytes.
+   */
+  appendText(
+    purpose: string,
+    path: string,
+    text: string,
+    options: { mode: number },
+  ): Promise<number>;
   /** Makes a directory and its parents with `mode`. Does not change those that exist. */
   makeDirectory(purpose: string, path: string, options: { mode: number }): Promise<void>;
   /** Removes a file; no error if there is none. */
@@ -132,6 +159,19 @@ export interface Files {
   trace(purpose: string, path: string): Promise<PathTrace>;
   /** Names in a directory, in no order; empty if there is no such directory. */
   list(purpose: string, path: string): Promise<string[]>;
-  /** Acquires the lock at `path`; returns `undefined` at once if another process has it. */
+  /**
+   * Opens an existing file for writing, and closes it unchanged; `false` if there is none. Throws where
+   * that is refused: for lack of rights, or on a read-only file system. A full disk allows it.
+   */
+  checkWritable(purpose: string, path: string): Promise<boolean>;
+  /**
+   * Acquires the lock at `path`; returns `undefined` at once if another process has it, or is in
+   * `isLocked` at this instant.
+   */
   lock(purpose: string, path: string): Promise<FileLock | undefined>;
+  /**
+   * Whether a process has the lock at `path`. Reads: it creates and changes nothing, also where there is
+   * no such file, and works on a read-only file system.
+   */
+  isLocked(purpose: string, path: string): Promise<boolean>;
 }

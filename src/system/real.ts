@@ -1,5 +1,6 @@
 /** Implements every port for this machine, through Deno. Only `main.ts` imports it. */
 
+import { becomeUser } from "./real/account.ts";
 import { realClock } from "./real/clock.ts";
 import { realCryptography } from "./real/cryptography.ts";
 import { openRealDatabase } from "./real/database.ts";
@@ -7,9 +8,11 @@ import { readRealEnvironment, realOs } from "./real/environment.ts";
 import { realFiles } from "./real/files.ts";
 import { onRealHostEvent, realMachine } from "./real/machine.ts";
 import { runRealCommand } from "./real/process.ts";
+import { connectServiceManager } from "./real/service_manager.ts";
 import { onStopRequest, watchEventLoop } from "./real/supervisor.ts";
 import { RealTerminal } from "./real/terminal.ts";
 import type { SendHttp } from "./http.ts";
+import type { Network } from "./network.ts";
 import type { System } from "./system.ts";
 
 /** This machine as a `System`. */
@@ -18,6 +21,7 @@ export function realSystem(): System {
     os: realOs(),
     architecture: Deno.build.arch,
     processId: Deno.pid,
+    executable: Deno.build.standalone ? Deno.execPath() : null,
     clock: realClock,
     random: drawRandom,
     cryptography: realCryptography,
@@ -26,11 +30,14 @@ export function realSystem(): System {
     terminal: new RealTerminal(),
     runCommand: runRealCommand,
     sendHttp: lazySendHttp(),
+    network: lazyNetwork(),
     openDatabase: openRealDatabase,
+    becomeUser,
     readEnvironment: readRealEnvironment,
     onHostEvent: onRealHostEvent,
     onStopRequest,
     watchEventLoop,
+    connectServiceManager,
   };
 }
 
@@ -39,6 +46,16 @@ function lazySendHttp(): SendHttp {
   let loaded: Promise<SendHttp> | undefined;
   const load = async () => (await import("./real/http/http.ts")).realSendHttp();
   return async (request) => await (await (loaded ??= load()))(request);
+}
+
+/** Loads `node:tls` and `node:dns` when a command looks at the way to the server: only `doctor` does. */
+function lazyNetwork(): Network {
+  const load = async () => (await import("./real/network.ts")).realNetwork;
+  return {
+    resolve: async (host, timeoutMs) => await (await load()).resolve(host, timeoutMs),
+    connect: async (peer) => await (await load()).connect(peer),
+    readCertificates: async (peer) => await (await load()).readCertificates(peer),
+  };
 }
 
 /** Random numbers drawn in one system call, which costs more than any use of a number. */

@@ -10,6 +10,7 @@ import type { Cryptography } from "./cryptography.ts";
 import type { Database } from "./database.ts";
 import type { Files } from "./files.ts";
 import type { SendHttp } from "./http.ts";
+import type { Network } from "./network.ts";
 import type { RunCommand } from "./process.ts";
 
 /** The operating systems that a server knows, by the server's names. */
@@ -17,6 +18,16 @@ export type Os = "linux" | "windows" | "macos";
 
 /** The last instant that has a date, in ms since the Unix epoch (ECMAScript, section 21.4.1.1). */
 export const LAST_INSTANT_MS = 8.64e15;
+
+/** A user of this host. */
+export interface Account {
+  /** The user's number. */
+  readonly userId: number;
+  /** Of the user's own group. */
+  readonly groupId: number;
+  /** The user's home directory. */
+  readonly home: string;
+}
 
 /** Time and timers. */
 export interface Clock {
@@ -38,6 +49,14 @@ export type HostEvent = "woke" | "network_up";
 /** A random number in [0, 1). Tests seed it. */
 export type Random = () => number;
 
+/** The service manager that started this process, if there is one that wants to hear of it. */
+export interface ServiceManager {
+  /** Reports that the agent runs, or that it ends. Resolves with why it could not, or with `null`. */
+  report(state: "ready" | "stopping"): Promise<string | null>;
+  /** Ends the signs of life for its watchdog, too. */
+  close(): void;
+}
+
 /** Everything the agent uses of its surroundings. */
 export interface System {
   /** The one that this process runs on. */
@@ -46,6 +65,8 @@ export interface System {
   readonly architecture: string;
   /** Of this process, as the system numbers it. */
   readonly processId: number;
+  /** The path of the executable; `null` if the program runs from source. */
+  readonly executable: string | null;
   /** The only source of time. */
   readonly clock: Clock;
   /** Not for secrets. */
@@ -62,15 +83,20 @@ export interface System {
   readonly runCommand: RunCommand;
   /** Sends one request. */
   readonly sendHttp: SendHttp;
+  /** Looks at the way to a server. */
+  readonly network: Network;
   /** Opens (or creates, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
   openDatabase(path: string, options?: { readOnly?: boolean }): Database;
+  /** Makes this process one of another user, for good: only root can. Throws an `Error` if not. */
+  becomeUser(account: Account): void;
   /** A variable of the environment, if it is set and not empty. */
   readEnvironment(name: string): string | undefined;
   /** Calls `listener` at each event of the host; the result removes it. */
   onHostEvent(listener: (event: HostEvent) => void): () => void;
   /**
-   * Calls `listener` when the process is asked to stop (SIGINT, SIGTERM); the result removes it. The
-   * process then ends within 5 s in any case, and at once at a second request or without a listener.
+   * Calls `listener` when the process is asked to stop (SIGINT, SIGTERM; the agent by SIGHUP too); the
+   * result removes it. The process then ends within 5 s in any case, and at once at a second request or
+   * without a listener.
    */
   onStopRequest(listener: (signal: string) => void): () => void;
   /**
@@ -78,6 +104,11 @@ export interface System {
    * blocked for `limitMs`. Another thread does that, since a blocked program cannot.
    */
   watchEventLoop(limitMs: number, format: "text" | "json"): void;
+  /**
+   * Connects to the service manager that started this process; its watchdog gets signs of life from now
+   * on. `stateDirectory` must exist. Never rejects; without a service manager, a report does nothing.
+   */
+  connectServiceManager(stateDirectory: string): Promise<ServiceManager>;
 }
 
 /** Standard input, output and error. Output is stripped of what controls a terminal. */
@@ -99,6 +130,11 @@ export interface Terminal {
   columns(): number;
   /** Reads stdin to its end or to `maxBytes`. Throws an `Error` if stdin cannot be read. */
   readInput(maxBytes: number): Promise<string>;
+  /**
+   * Writes a question to stderr and reads one line; `undefined` if stdin is not a terminal, where there
+   * is nobody to answer, or has ended.
+   */
+  ask(question: string): Promise<string | undefined>;
 }
 
 /** The times of one processor since boot. */

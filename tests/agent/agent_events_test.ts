@@ -143,7 +143,7 @@ Deno.test("AgentEvents sends nothing secret, and nothing that the server cannot 
   await fc.assert(fc.asyncProperty(text, text, async (why, security_event) => {
     const { events, appended, attach, bodies } = setUp();
     attach();
-    events.log.error("x", { why, security_event });
+    events.log.error("not saved", { why, security_event });
     const [body] = await bodies();
     assertStorable(appended[0]!.body);
     assert([...body.event_subtype].length <= 50);

@@ -63,6 +63,7 @@ Deno.test("closeBreaker() closes the connection's on disk, and leaves all else i
     afterCrashAtMs: null,
     lastCheckInAtMs: nowMs - 1_000,
     lastSystemInfoAtMs: nowMs - 2_000,
+    isOnce: true,
   };
   await saveState(system, "/state", before);
   assertEquals(await reset(CONNECTION), { byAgent: false });
@@ -149,6 +150,7 @@ Deno.test("closeBreaker() removes its request if the agent does not handle it wi
   await acquireInstanceLock(system, "/state", "run");
   const asked = assertRejects(() => reset(CONNECTION), Error, "within 15 s. Next: restart");
   await settle();
+  await system.clock.advance(200); // Until the lock is known to be another agent's.
   await system.clock.advance(14_999);
   assertEquals(system.files.texts.has(REQUEST), true);
   await system.clock.advance(1);

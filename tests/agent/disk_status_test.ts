@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { DISK_STATUS_FILE, DiskStatusWriter, tryWrite } from "../../src/agent/disk_status.ts";
+import { DISK_STATUS_FILE, DiskStatusWriter } from "../../src/agent/disk_status.ts";
 import type { DiskCondition } from "../../src/buffer/store_supervisor.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -173,29 +173,4 @@ Deno.test("DISK_STATUS_FILE reads the form of earlier releases, and update() wri
     ...status,
     written_at: new Date(system.clock.nowMs()).toISOString(),
   });
-});
-
-Deno.test("tryWrite() writes nothing where there is no directory", async () => {
-  const system = new FakeSystem();
-  assertEquals(await tryWrite(system, "/state"), undefined);
-  assertEquals(system.files.texts.size, 0);
-});
-
-Deno.test("tryWrite() reports whether a directory accepts writes, and leaves nothing in it", async () => {
-  const system = new FakeSystem();
-  system.files.texts.set("/state/identity.json", "{}");
-  assertEquals(await tryWrite(system, "/state"), null);
-  assertEquals([...system.files.texts.keys()], ["/state/identity.json"]);
-  for (const reason of ["full", "denied", "failed"] as const) {
-    system.files.fail("write to the state directory", reason);
-    const why = `Cannot write to the state directory: ${reason} on purpose`;
-    assertEquals(await tryWrite(system, "/state"), why);
-  }
-});
-
-Deno.test("tryWrite() throws what is not a file error", async () => {
-  const system = new FakeSystem();
-  system.files.texts.set("/state/identity.json", "{}");
-  system.files.writeText = () => Promise.reject(new TypeError("a mistake of ours"));
-  await assertRejects(() => tryWrite(system, "/state"), TypeError, "a mistake of ours");
 });

@@ -70,6 +70,8 @@ Deno.test("register() locks the directory, calls the server, removes the old sta
   assertEquals(events, [
     "lock the state directory",
     "save the lock holder",
+    "try to save an identity",
+    "remove the trial",
     "POST /api/v1/agents/register",
     "save the machine id",
     "remove the state",

@@ -2,15 +2,18 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { acquireInstanceLock, findLockHolder, LockedError } from "../../src/agent/instance_lock.ts";
 import { ConfigError } from "../../src/config.ts";
 import { FileError } from "../../src/system/files.ts";
+import { settle, whileTimePasses } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
+
+/** Tries to lock a directory for as long as the agent does. */
+function refused(system: FakeSystem) {
+  return whileTimePasses(system.clock, () => acquireInstanceLock(system, "/state", "run"));
+}
 
 Deno.test("acquireInstanceLock() admits one agent, and names it to the second", async () => {
   const system = new FakeSystem();
   const hold = await acquireInstanceLock(system, "/state", "run");
-  const error = await assertRejects(
-    () => acquireInstanceLock(system, "/state", "run"),
-    LockedError,
-  );
+  const error = await assertRejects(() => refused(system), LockedError);
   assertEquals(error.message.includes("Cannot run: process 4242 already runs"), true);
   assertEquals((await findLockHolder(system, "/state"))?.process_id, 4_242);
   assertEquals(system.files.modes.get("/state/agent.json"), 0o600);
@@ -23,10 +26,7 @@ Deno.test("acquireInstanceLock() names no holder where the file is unreadable", 
   const system = new FakeSystem();
   await acquireInstanceLock(system, "/state", "run");
   system.files.texts.set("/state/agent.json", "{");
-  const error = await assertRejects(
-    () => acquireInstanceLock(system, "/state", "run"),
-    LockedError,
-  );
+  const error = await assertRejects(() => refused(system), LockedError);
   assertEquals(error.message.includes("another process already runs"), true);
 });
 
@@ -34,10 +34,7 @@ Deno.test("acquireInstanceLock() locks the directory even if the holder's file c
   const system = new FakeSystem();
   system.files.fail("save the lock holder", "full");
   const hold = await acquireInstanceLock(system, "/state", "run");
-  const error = await assertRejects(
-    () => acquireInstanceLock(system, "/state", "run"),
-    LockedError,
-  );
+  const error = await assertRejects(() => refused(system), LockedError);
   assertEquals(error.message.includes("another process already runs"), true);
   assertEquals(await findLockHolder(system, "/state"), { process_id: null, since_ms: null });
   system.files.heal("save the lock holder");
@@ -55,7 +52,7 @@ Deno.test("acquireInstanceLock() continues without a lock only with onRefused", 
   assertEquals(refusals, ["denied"]);
   system.files.heal("lock the state directory");
   await hold.renew(); // As soon as the disk takes it.
-  await assertRejects(() => acquireInstanceLock(system, "/state", "run", options), LockedError);
+  await assertRejects(() => refused(system), LockedError);
   assertEquals(refusals, ["denied"]);
 });
 
@@ -69,7 +66,7 @@ Deno.test("renew() locks a directory that was created anew, and none that anothe
   assertEquals(files.locked.has("/state/agent.lock"), true);
   assertEquals((await findLockHolder(system, "/state"))?.process_id, 4_242);
   files.identities.set("/state/agent.lock", "another"); // Its own process holds it, and not we.
-  await assertRejects(() => hold.renew(), LockedError);
+  await assertRejects(() => whileTimePasses(system.clock, () => hold.renew()), LockedError);
 });
 
 Deno.test("findLockHolder() ignores the file of a killed agent", async () => {
@@ -188,31 +185,42 @@ Deno.test("release() releases the lock where the holder's file cannot be removed
   assertEquals(system.files.locked.size, 0);
 });
 
-Deno.test("findLockHolder() makes no lock where there is none, and reads the file on a read-only disk", async () => {
-  const system = new FakeSystem();
-  const { files } = system;
-  assertEquals(await findLockHolder(system, "/state"), undefined);
-  assertEquals(files.texts.size, 0);
-  await acquireInstanceLock(system, "/state", "run");
-  files.fail("look for the lock", "denied");
-  await assertRejects(() => findLockHolder(system, "/state"), FileError);
-  files.heal("look for the lock");
-  const { lock } = files;
-  files.lock = () => Promise.reject(new FileError("Cannot lock: read-only", { reason: "denied" }));
-  assertEquals((await findLockHolder(system, "/state"))?.process_id, 4_242);
-  files.lock = () => Promise.reject(new TypeError("a mistake"));
-  await assertRejects(() => findLockHolder(system, "/state"), TypeError);
-  files.lock = lock;
-  files.texts.set(NOTE, '{"process_id":"7"}');
-  assertEquals(await findLockHolder(system, "/state"), { process_id: null, since_ms: null });
+Deno.test("acquireInstanceLock() tries for 200 ms before it believes in another agent", async () => {
+  for (const [freeAfterMs, isAdmitted] of [[0, true], [200, true], [201, false]] as const) {
+    const system = new FakeSystem();
+    const { clock, files } = system;
+    files.locked.add("/state/agent.lock");
+    const tried = acquireInstanceLock(system, "/state", "run").then(() => true, (error) => {
+      assertEquals(error instanceof LockedError, true);
+      return false;
+    });
+    // A sleeper that began to sleep before those of the lock is woken before them.
+    clock.sleep(freeAfterMs, new AbortController().signal).then(() => files.locked.clear());
+    await clock.advance(1_000);
+    assertEquals(await tried, isAdmitted, `${freeAfterMs}`);
+  }
 });
 
-Deno.test("findLockHolder() releases the lock that it acquired to look", async () => {
+Deno.test("acquireInstanceLock() of a free directory waits for nothing", async () => {
   const system = new FakeSystem();
-  const hold = await acquireInstanceLock(system, "/state", "run");
-  await hold.release();
+  const lock = await acquireInstanceLock(system, "/state", "run");
+  await settle();
+  assertEquals(system.clock.sleeping, 0);
+  await lock.release();
+});
+
+Deno.test("findLockHolder() creates nothing, and locks nothing", async () => {
+  const system = new FakeSystem();
+  const { files } = system;
+  files.lock = () => Promise.reject(new Error("it was locked"));
   assertEquals(await findLockHolder(system, "/state"), undefined);
-  assertEquals(system.files.locked.size, 0);
+  assertEquals(files.texts.size, 0);
+  files.locked.add("/state/agent.lock");
+  assertEquals(await findLockHolder(system, "/state"), { process_id: null, since_ms: null });
+  files.texts.set(NOTE, '{"process_id":"7"}');
+  assertEquals(await findLockHolder(system, "/state"), { process_id: null, since_ms: null });
+  files.fail("look at the lock", "denied");
+  await assertRejects(() => findLockHolder(system, "/state"), FileError);
 });
 
 Deno.test("findLockHolder() reads the form of earlier releases, and a new lock replaces it", async () => {

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
   loadMachineBinding,
   machineIdForCalls,
+  peekMachineId,
   saveAdoptedId,
   saveRegisteredId,
 } from "../../src/agent/machine_binding.ts";
@@ -59,4 +60,15 @@ Deno.test("saveAdoptedId() keeps the id that RedFlag's agent sent, even a poor o
   const { id, isFallback } = await readMachineId(system);
   assertEquals(isFallback, true);
   assertEquals(await machineIdForCalls(system, "/state", () => {}), id);
+});
+
+Deno.test("peekMachineId() is what calls send, and draws nothing for a host that has no id yet", async () => {
+  assertEquals(await peekMachineId(new FakeSystem(), "/state"), HOST_ID);
+  const system = bare();
+  assertEquals(await peekMachineId(system, "/state"), null);
+  assertEquals(system.files.texts.size, 0);
+  const { ownId } = await loadMachineBinding(system, "/state", () => {});
+  assertEquals(await peekMachineId(system, "/state"), ownId);
+  await saveRegisteredId(system, "/state", "e".repeat(64));
+  assertEquals(await peekMachineId(system, "/state"), "e".repeat(64));
 });

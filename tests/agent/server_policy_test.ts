@@ -108,6 +108,26 @@ Deno.test("an agent asks a server without such a route once a day, and drops the
   });
 });
 
+Deno.test("an agent asks a server that was upgraded at its next check-in, though at most every 15 minutes", async () => {
+  const { system, server, open, asked } = await setUp();
+  await whileRunning(await open(), async () => {
+    await system.clock.advance(20 * MINUTE_MS);
+    assertEquals(asked().length, 1);
+    server.version = "0.2.9";
+    server.policy = POLICY;
+    await system.clock.advance(2 * MINUTE_MS);
+    assertEquals(asked().length, 2);
+    assertEquals((await saved(system))?.backoffMaxMs, 20_000);
+    // Two versions behind one load balancer.
+    server.policy = null;
+    for (let minute = 0; minute < 60; minute += 1) {
+      server.version = minute % 2 === 0 ? "0.2.10" : "0.2.9";
+      await system.clock.advance(MINUTE_MS);
+    }
+    assert(asked().length >= 4 && asked().length <= 7, String(asked().length));
+  });
+});
+
 Deno.test("a policy lasts over a restart, and holds from the first failure on", async () => {
   const { system, server, open } = await setUp();
   server.policy = POLICY;

@@ -98,7 +98,7 @@ Deno.test("a directory that another agent has locked, or owns, stays that agent'
       system.files.texts.set("/state/agent.lock", "");
     } else await saveIdentity(system, "/state", { ...identity, agentId: "agent-2" });
     const before = new Map(system.files.texts);
-    await system.clock.advance(5_000);
+    await system.clock.advance(5_200);
     assertEquals(store.condition.disk, "held");
     assertStringIncludes(store.condition.why ?? "", other);
     assertEquals(system.files.texts, before);

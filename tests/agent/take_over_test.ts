@@ -7,6 +7,7 @@ import { readMachineId } from "../../src/host/machine_id.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import { response } from "../fakes/response.ts";
+import { whileTimePasses } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const URL = "http://server.test";
@@ -124,7 +125,11 @@ Deno.test("takeOver() asks no server while RedFlag's agent may run, or an agent 
   );
   system.files.texts.delete("/proc/17/comm");
   const lock = await acquireInstanceLock(system, "/state", "run");
-  await assertRejects(() => takeOver(enrolment, null), LockedError, "Cannot register");
+  await assertRejects(
+    () => whileTimePasses(system.clock, () => takeOver(enrolment, null)),
+    LockedError,
+    "Cannot register",
+  );
   await lock.release();
   assertEquals([requests.length, await saved(system)], [0, undefined]);
   system.files.fail("list the processes", "denied");
@@ -308,7 +313,11 @@ Deno.test("handBack() that cannot write the file keeps the identity; one that en
   system.files.heal("remove the identity");
   assertEquals((await handBack(enrolment))?.identity, identity);
   const lock = await acquireInstanceLock(system, "/state", "run");
-  await assertRejects(() => handBack(enrolment), LockedError, "Cannot unregister");
+  await assertRejects(
+    () => whileTimePasses(system.clock, () => handBack(enrolment)),
+    LockedError,
+    "Cannot unregister",
+  );
   await lock.release();
 });
 

@@ -43,12 +43,15 @@ Deno.test("breaker list has a line for each breaker, and nulls for absent fields
     `${STATE}/scanner-breakers.json`,
     JSON.stringify({ schema: "pennon.scanner-breakers/1", breakers }),
   );
+  const idle = (await runCli(system, "breaker")).out;
+  assertEquals(idle.split("\n")[1], "apt     open       3         no agent runs  no network");
+  system.files.locked.add(`${STATE}/agent.lock`);
   const { code, out } = await runCli(system, "breaker");
   assertEquals([code, out.split("\n")], [0, [
-    "NAME    STATE      FAILURES  NEXT ATTEMPT  REASON",
-    "apt     open       3         in 10 min     no network",
-    "dnf     half-open  3         now           no network",
-    "winget  closed     1         now",
+    "NAME    STATE      FAILURES  NEXT ATTEMPT       REASON",
+    "apt     open       3         scan after 10 min  no network",
+    "dnf     half-open  3         next scan          no network",
+    "winget  closed     1         next scan",
     "",
   ]]);
   const since = new Date(nowMs - 60_000).toISOString();
@@ -56,6 +59,7 @@ Deno.test("breaker list has a line for each breaker, and nulls for absent fields
   const reason = "no network";
   assertEquals(JSON.parse((await runCli(system, "breaker", "list", "--json")).out), {
     schema: "pennon.breaker/1",
+    running: true,
     breakers: [
       { name: "apt", state: "open", failures: 3, reason, since, next_try_at },
       { name: "dnf", state: "half_open", failures: 3, reason, since, next_try_at: null },

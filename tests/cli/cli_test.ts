@@ -381,7 +381,7 @@ Deno.test("version prints the version and the platform", async () => {
 
 Deno.test("status prints the agent's files, as text and as JSON", async () => {
   const { system, server } = await enrolled();
-  assertStringIncludes((await runCli(system, "status")).out, "no check-in yet");
+  assertStringIncludes((await runCli(system, "status")).out, "never started");
   await runCli(system, "run", "--once");
   server.mood = { kind: "gone" };
   await runCli(system, "run", "--once");
@@ -394,12 +394,12 @@ Deno.test("status prints the agent's files, as text and as JSON", async () => {
     false,
   ]);
   assertEquals([status.connection.breaker, status.connection.failures], ["closed", 1]);
-  assertEquals([status.disk.takes_writes, status.disk.why, status.process_id], [true, null, null]);
+  assertEquals([status.disk.takes_writes, status.disk.why, status.process_id], [null, null, null]);
   assertEquals([status.scanners, status.scanner_breakers], [{}, []]);
   const none = { received: 0, started: 0, finished: 0, reported: 0, remembered: 0, unfinished: 0 };
   assertEquals(status.commands, { ...none, max_remembered: 10_000 });
   const text = (await runCli(system, "status")).out;
-  assertStringIncludes(text, "Outage");
+  assertStringIncludes(text, "by `pennon run --once`; no agent runs now");
   assert(!text.includes("access-1") && !out.includes("refresh-1"));
 });
 
@@ -462,7 +462,7 @@ Deno.test("status reports an unreadable buffer, and everything else", async () =
   system.files.fail("look for the buffer", "denied");
   const { code, out } = await runCli(system, "status");
   assertEquals(code, 0);
-  assertStringIncludes(out, "buffer unreadable: Cannot look for the buffer");
+  assertStringIncludes(out, "Buffer      unreadable: Cannot look for the buffer");
   assertStringIncludes(out, "Check-in");
   const { buffer, commands, disk } = JSON.parse((await runCli(system, "status", "--json")).out);
   assertEquals([buffer, commands], [null, null]);

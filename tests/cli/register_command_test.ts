@@ -1,4 +1,6 @@
+import { whileTimePasses } from "../fakes/clock.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { response } from "../fakes/response.ts";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
 import { loadIdentity } from "../../src/identity.ts";
 import { FakeServer } from "../fakes/server.ts";
@@ -12,9 +14,59 @@ Deno.test("register saves the identity for this user only, and prints no token",
   const identity = await loadIdentity(system, STATE);
   assertEquals([identity?.agentId, identity?.serverUrl, identity?.intervalMs], ["a1", URL, 60_000]);
   assertEquals(system.files.modes.get(`${STATE}/identity.json`), 0o600);
-  const again = await runCli(system, "register", "--server", URL, "--token", "t");
-  assertEquals(again.code, 1);
-  assertStringIncludes(again.err, "--replace");
+});
+
+Deno.test("register on a host that is registered with the same server is done at once, without a token", async () => {
+  const { system, server } = await enrolled();
+  const before = server.requests.length;
+  for (
+    const words of [
+      ["--server", URL, "--token", "spent"],
+      ["--server", `${URL.toUpperCase().replace("HTTP", "http")}:80/`],
+      ["--server", URL, "--token", "-"],
+      [],
+    ]
+  ) {
+    const { code, out, err } = await runCli(system, "register", ...words);
+    assertEquals([code, out], [0, `Already registered with ${URL} as a1\n`]);
+    assert(!err.includes("Next:"), err);
+  }
+  const { out } = await runCli(system, "register", "--json");
+  assertEquals(JSON.parse(out), {
+    schema: "pennon.register/1",
+    agent_id: "a1",
+    server_url: URL,
+    adopted_from: null,
+    already_registered: true,
+  });
+  assertEquals(server.requests.length, before);
+});
+
+Deno.test("register with another server is refused, with the command that works", async () => {
+  const { system, server } = await enrolled();
+  const before = server.requests.length;
+  const words = ["register", "--server", "https://other.test", "--state-dir", STATE];
+  const { code, err } = await runCli(system, ...words);
+  assertEquals(code, 1);
+  assertStringIncludes(err, `this host is registered with "${URL}" as a1`);
+  assertStringIncludes(
+    err,
+    `pennon register --state-dir ${STATE} --replace --server https://other.test --token -;`,
+  );
+  const adopting = await runCli(system, "register", "--adopt");
+  assertEquals(adopting.code, 1);
+  assertStringIncludes(adopting.err, "pennon register --replace --adopt FILE");
+  assertEquals(server.requests.length, before);
+});
+
+Deno.test("register asks the server for nothing if the disk would not save an identity", async () => {
+  const system = new FakeSystem();
+  const server = new FakeServer(system.clock);
+  system.sendHttp = server.sendHttp;
+  system.files.fail("try to save an identity", "full");
+  const { code } = await runCli(system, "register", "--server", URL, "--token", "t");
+  assertEquals([code, server.requests.length], [1, 0]);
+  assertEquals(system.files.texts.get(`${STATE}/identity.try`), undefined);
 });
 
 Deno.test("register prints the reason of a refusal, and saves nothing", async () => {
@@ -60,6 +112,25 @@ Deno.test("register deletes the agent on the server if the disk refuses its iden
   assertEquals(code, 1);
   assertStringIncludes(err, "Cannot save the identity");
   assertEquals(server.requests.map(({ method }) => method), ["POST", "DELETE"]);
+  assertStringIncludes(err, "the server has deleted the agent a1 again. Next: repair the disk");
+});
+
+Deno.test("register names the agent that a server keeps although the disk refused its identity", async () => {
+  const system = new FakeSystem();
+  system.files.fail("save the identity", "full");
+  const answer = { agent_id: "a1", token: "access-1", refresh_token: "refresh-1" };
+  system.sendHttp = (request) =>
+    Promise.resolve(
+      request.method === "POST"
+        ? response(200, JSON.stringify(answer))
+        : response(401, '{"error":"only an administrator"}'),
+    );
+  const { code, err } = await runCli(system, "register", "--server", URL, "--token", "t");
+  assertEquals(code, 1);
+  assertStringIncludes(
+    err,
+    "the server still has the agent a1, which no host runs. Next: delete it",
+  );
 });
 
 Deno.test("register and unregister refuse to change a running agent", async () => {
@@ -69,7 +140,7 @@ Deno.test("register and unregister refuse to change a running agent", async () =
   for (
     const words of [["register", "--replace", "--server", URL, "--token", "t"], ["unregister"]]
   ) {
-    const { code, err } = await runCli(system, ...words);
+    const { code, err } = await whileTimePasses(system.clock, () => runCli(system, ...words));
     assertEquals(code, 1);
     assertStringIncludes(err, `Cannot ${words[0]}: process 4242 already runs an agent`);
   }
@@ -80,12 +151,13 @@ Deno.test("a token goes only to the server that issued it", async () => {
   const { system, server } = await enrolled();
   system.environment.set("PENNON_SERVER_URL", "http://other.test");
   const before = server.requests.length;
-  for (const words of [["run", "--once"], ["unregister"]]) {
-    const { code, err } = await runCli(system, ...words);
-    assertEquals(code, 1);
-    assertStringIncludes(err, 'registered with "http://server.test"');
-  }
+  const { code, err } = await runCli(system, "run", "--once");
+  assertEquals(code, 1);
+  assertStringIncludes(err, 'registered with "http://server.test"');
+  assertStringIncludes(err, "pennon register --replace --server http://other.test --token -");
   assertEquals(server.requests.length, before);
+  const gone = await runCli(system, "unregister");
+  assertEquals([gone.code, gone.out], [0, `Unregistered a1 from ${URL}\n`]);
 });
 
 Deno.test("register --json names the agent and its server, with no advice", async () => {
@@ -101,6 +173,7 @@ Deno.test("register --json names the agent and its server, with no advice", asyn
     agent_id: "a1",
     server_url: URL,
     adopted_from: null,
+    already_registered: false,
   });
 });
 
@@ -277,7 +350,7 @@ Deno.test("unregister deletes the tokens, and fails if the server is unreachable
   server.mood = { kind: "gone" };
   const unreached = await runCli(system, "unregister");
   assertEquals(unreached.code, 1);
-  assertStringIncludes(unreached.err, 'Next: try again; or give "--force"');
+  assertStringIncludes(unreached.err, "Next: try again; or delete the agent");
   assert(await loadIdentity(system, STATE) !== undefined);
   server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
   const { code, out } = await runCli(system, "unregister", "--json");
@@ -320,6 +393,7 @@ Deno.test("register --adopt finds RedFlag's configuration, and unregister --keep
     agent_id: "a1",
     server_url: URL,
     adopted_from: path,
+    already_registered: false,
   });
   const { code, out } = await runCli(system, "unregister", "--keep-server");
   assertEquals([code, server.count("/a1")], [0, 0]);

@@ -28,7 +28,7 @@ async function hangingAgent(where = "/commands") {
     await settle();
   }
   assertEquals(server.count(where), 1);
-  const signal = () => system.stopListeners.forEach((listener) => listener("SIGTERM"));
+  const signal = (name = "SIGTERM") => system.stopListeners.forEach((listener) => listener(name));
   const advance = async (ms: number) => {
     await system.clock.advance(ms);
     await settle();
@@ -49,6 +49,16 @@ async function assertStops(where: string): Promise<void> {
 
 Deno.test("a stop request ends a request without an answer after 4 s, and not before", () =>
   assertStops("/commands"));
+
+Deno.test("run ends with 129 after SIGHUP, and tries to deliver before", async () => {
+  const { system, running, signal, advance, ended } = await hangingAgent("/commands");
+  signal("SIGHUP");
+  await advance(3_999);
+  assertEquals(ended(), null);
+  await advance(1);
+  assertEquals(await running, 129);
+  assertEquals([system.stopListeners.size, system.clock.sleeping], [0, 0]);
+});
 
 Deno.test("a stop request does not wait for a renewal without an answer", () =>
   assertStops("/renew"));
@@ -86,4 +96,29 @@ Deno.test("neither the log nor status shows a renewed token that the server repe
     assert(text.includes("no such token: (hidden)"), text);
     for (const token of [tokens[0]!, tokens[2]!]) assert(!text.includes(token), text);
   }
+});
+
+Deno.test("run reports to the service manager that it runs, that it stops, and then no more", async () => {
+  const { system, running, signal, advance } = await hangingAgent();
+  assertEquals(system.reported, [`connected in ${STATE}`, "ready"]);
+  signal();
+  assertEquals(system.reported.at(-1), "stopping");
+  await advance(4_000);
+  await running;
+  assertEquals(system.reported.slice(2), ["stopping", "closed"]);
+});
+
+Deno.test("run goes on if its service manager cannot be reached, and logs why", async () => {
+  const { system } = await enrolled();
+  system.reportFailure = "no such socket";
+  const { code, err } = await runCli(system, "run", "--once");
+  assertEquals(code, 0);
+  assert(err.includes('service manager not reached state=ready why="no such socket"'), err);
+});
+
+Deno.test("run --log-file writes what is on stderr to a file in the state directory, too", async () => {
+  const { system } = await enrolled();
+  const { code, err } = await runCli(system, "run", "--once", "--log-file", "pennon.log");
+  assertEquals([code, system.files.texts.get(`${STATE}/pennon.log`)], [0, err]);
+  assertEquals((await runCli(system, "run", "--log-file", "../a.log")).code, 2);
 });

@@ -39,20 +39,10 @@ Deno.test("describeSigning() names the pinned key, its source, its age and the o
   assertEquals(source("announcement"), ": pinned as announced by the server");
 });
 
-Deno.test("describeSigning() and signingAsJson() say that all commands are refused, and what to do", () => {
+Deno.test("signingAsJson() says that all commands are refused", () => {
   const changed = { ...PINNED, refusedKeyIds: [B.keyId] };
-  const advice = "Next: if its new key is right, name it in server.public_key and restart the " +
-    "agent, or register again (pennon register --replace)";
-  assertEquals(
-    lines({ trust: changed })[0],
-    [
-      `ATTENTION: all commands refused: the server shows the key ${B.keyId}, which is not trusted. `,
-      advice,
-    ].join(""),
-  );
-  assertEquals(lines({ trust: LOST_KEYS }), [
-    `ATTENTION: all commands refused: the file with the server's key is lost. ${advice}`,
-  ]);
+  assertEquals(lines({ trust: changed })[0], `Server key: ${A.keyId}`);
+  assertEquals(lines({ trust: LOST_KEYS }), ["Server key: lost; no command runs"]);
   const isRefused = (trust: KeyTrust) =>
     signingAsJson({ ...NO_SERVER_KEYS, trust }, "read_only").commands_refused;
   assertEquals([changed, LOST_KEYS, PINNED, NO_KEYS].map(isRefused), [true, true, false, false]);

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { describeDuration, describeSize, isoInstant } from "../../src/cli/terminal_text.ts";
+import {
+  describeDuration,
+  describeSize,
+  describeTime,
+  isoInstant,
+} from "../../src/cli/terminal_text.ts";
 
 Deno.test("describeDuration() chooses the unit by the length", () => {
   const rows: [number, string][] = [
@@ -41,4 +46,17 @@ Deno.test("isoInstant() is null for null, and for a number outside the range of 
   for (const none of [null, NaN, Infinity, -Infinity, 8.64e15 + 1, -8.64e15 - 1]) {
     assertEquals(isoInstant(none), null);
   }
+});
+
+Deno.test("describeTime() names the day only if it is another one, and never fails", () => {
+  const nowMs = Date.UTC(2026, 10, 30, 3, 13, 37);
+  const rows: [number, string][] = [
+    [nowMs, "03:13Z"],
+    [Date.UTC(2026, 10, 30), "00:00Z"],
+    [Date.UTC(2026, 10, 30) - 1, "2026-11-29 23:59Z"],
+    [Date.UTC(2026, 11, 1), "2026-12-01 00:00Z"],
+    [NaN, "?"],
+    [9e15, "?"],
+  ];
+  for (const [ms, text] of rows) assertEquals(describeTime(ms, nowMs), text);
 });

@@ -54,9 +54,21 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
   ["scanners.min_open", "15m", 'a duration from "1s" to "1d"'],
   ["scanners.max_open", "6h", 'a duration from "1s" to "7d"'],
   ["commands.unsigned", "read_only", 'one of "read_only", "never"'],
+  ["metrics.textfile", "", 'an absolute path that ends in ".prom"'],
+  ["telemetry.otlp_endpoint", "", "the address of an OTLP/HTTP collector, http:// or https://"],
+  ["telemetry.otlp_headers", "", 'a list of texts like "authorization=Bearer TOKEN"'],
+  ["telemetry.ca_file", "", "the path of a file"],
+  ["telemetry.interval", "1m", 'a duration from "10s" to "1h"'],
   ["watchdog.limit", "2m", 'a duration from "5s" to "1h"'],
   ["log.level", "info", 'one of "debug", "info", "warning", "error"'],
   ["log.format", "text", 'one of "text", "json"'],
+  [
+    "log.file",
+    "",
+    'a name such as "pennon.log": letters, digits, "-" and "_", and ".log" at the end',
+  ],
+  ["log.max_size", "10MiB", 'a size from "64KiB" to "1GiB"'],
+  ["log.old_files", "4", "a whole number from 0 to 100"],
 ];
 
 Deno.test("every setting has the documented default and range", () => {
@@ -87,9 +99,9 @@ Deno.test("a setting is read from PENNON_ and its path, and some from common var
   ]);
 });
 
-Deno.test("the registration token is the only setting that is never shown", () => {
+Deno.test("the registration token and the collector's headers are never shown, and nothing else", () => {
   const secrets = ALL_SETTINGS.filter(({ isSecret }) => isSecret).map(({ path }) => path);
-  assertEquals(secrets, ["server.registration_token"]);
+  assertEquals(secrets, ["server.registration_token", "telemetry.otlp_headers"]);
 });
 
 Deno.test("a proxy is reached at http:// alone, a server at either", () => {
@@ -131,7 +143,10 @@ const RANGES: Readonly<
   "scanners.consecutive_failures": ["0", "1", "100", "101"],
   "scanners.min_open": ["999ms", "1s", "1d", "86400001ms"],
   "scanners.max_open": ["999ms", "1s", "7d", "604800001ms"],
+  "telemetry.interval": ["9999ms", "10s", "1h", "3600001ms"],
   "watchdog.limit": ["4999ms", "5s", "1h", "3600001ms"],
+  "log.max_size": ["65535B", "64KiB", "1GiB", "1073741825B"],
+  "log.old_files": ["-1", "0", "100", "101"],
 };
 
 Deno.test("each setting takes both ends of its range, and nothing beyond", () => {
@@ -344,4 +359,31 @@ Deno.test("assemble() puts every setting in a place of its own", () => {
   assertEquals(assembled.http.timeoutMs as unknown, "http.timeout");
   assertEquals(assembled.scanners.minOpenMs as unknown, "scanners.min_open");
   assertEquals(assembled.breaker.minOpenMs as unknown, "breaker.min_open");
+});
+
+Deno.test("log.file takes a plain name that ends in .log, and no path", () => {
+  const { kind } = ALL_SETTINGS.find(({ path }) => path === "log.file")!;
+  for (const name of ["pennon.log", "a-b_1.log"]) assertEquals(kind.read(name), name);
+  const refused = [
+    "",
+    ".log",
+    "pennon",
+    "../a.log",
+    "a/b.log",
+    "a\\b.log",
+    "C:a.log",
+    "a.log.1",
+    "a.log:s",
+  ];
+  for (const name of refused) assertEquals(kind.read(name), undefined, name);
+});
+
+Deno.test("telemetry.otlp_headers takes headers of HTTP, and nothing that would end one", () => {
+  const kind = ALL_SETTINGS.find(({ path }) => path === "telemetry.otlp_headers")?.kind;
+  const fine = ["authorization=Bearer abc=", "x-scope-orgid=1"];
+  assertEquals(kind?.read(fine), fine);
+  assertEquals(kind?.read("a=1,b=2"), ["a=1", "b=2"]);
+  for (const wrong of ["authorization", "=x", "a b=c", "a=", "a:b=c", "a=\u00e9"]) {
+    assertEquals(kind?.read([wrong]), undefined, wrong);
+  }
 });

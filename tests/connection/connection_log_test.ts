@@ -7,6 +7,7 @@ import {
   type Outage,
 } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
+import type { HttpErrorReason } from "../../src/system/http.ts";
 import { FakeLog, type LoggedEvent } from "../fakes/log.ts";
 
 const WELL = NEW_CONNECTION;
@@ -51,24 +52,67 @@ Deno.test("logAnswer() is silent where all is well, and where we stopped the cal
 
 Deno.test("logAnswer() tells the first failure loudly, the next ones less, an offline host's least", () => {
   const failure = (attempts: number, offline = false) => {
-    const [event, ...others] = told(failed(offline), { after: outage(attempts) });
+    const before = attempts === 1 ? WELL : outage(attempts - 1);
+    const [event, ...others] = told(failed(offline), { before, after: outage(attempts) });
     assertEquals(others, []);
     return event;
   };
   assertEquals(failure(1), {
     level: "warning",
-    message: "server not reached",
-    fields: { ...ABOUT, why: "HTTP 502", offline: false, attempt: 1, next_in_s: 5 },
+    message: "server answered with an error",
+    fields: { ...ABOUT, why: "HTTP 502", status: 502, offline: false, attempt: 1, next_in_s: 5 },
   });
   assertEquals([failure(2)?.level, failure(2)?.fields["attempt"]], ["info", 2]);
   assertEquals([failure(1, true)?.level, failure(2, true)?.level], ["warning", "debug"]);
   assertEquals(told(failed())[0]?.fields["attempt"], 1, "nothing is counted yet");
 });
 
+Deno.test('logAnswer() says what failed, and "not reached" only of a server that was not', () => {
+  const failure = (about: { status?: number; reason?: HttpErrorReason }): string => {
+    const answer = { kind: "failed", why: "x", status: null, offline: false, retryAfterMs: null };
+    const [event, ...others] = told({ ...answer, ...about } as Answer<unknown>);
+    assertEquals(others, []);
+    return event?.message ?? "";
+  };
+  const rows: [about: { status?: number; reason?: HttpErrorReason }, message: string][] = [
+    [{ reason: "offline" }, "server not reached"],
+    [{ reason: "dns" }, "server not reached"],
+    [{ reason: "refused" }, "server not reached"],
+    [{ reason: "proxy" }, "server not reached"],
+    [{ reason: "tls" }, "no secure connection to the server"],
+    [{ reason: "timeout" }, "server did not answer in time"],
+    [{}, "server did not answer in time"],
+    [{ reason: "cut_off" }, "server's answer is not usable"],
+    [{ reason: "malformed" }, "server's answer is not usable"],
+    [{ reason: "too_large" }, "server's answer is not usable"],
+    [{ status: 200 }, "server's answer is not usable"],
+    [{ status: 302 }, "server's answer is not usable"],
+    [{ status: 400 }, "server refused this agent's call"],
+    [{ status: 404 }, "server refused this agent's call"],
+    [{ status: 408 }, "server answered with an error"],
+    [{ status: 500 }, "server answered with an error"],
+    [{ status: 503 }, "server answered with an error"],
+  ];
+  for (const [about, message] of rows) assertEquals(failure(about), message, JSON.stringify(about));
+});
+
+Deno.test("logAnswer() warns again when an outage becomes one of another kind", () => {
+  const refused: Outage = { ...outage(3).outage!, why: "refused", status: null };
+  const [event] = told(failed(), { before: { ...WELL, outage: refused }, after: outage(4) });
+  assertEquals([event?.level, event?.fields["attempt"]], ["warning", 4]);
+});
+
+Deno.test("logAnswer() leaves a refused event to the drain, which logs what comes of it", () => {
+  const refused = { kind: "refused", why: "HTTP 400", status: 400 } as const;
+  assertEquals(told(refused).map(({ level }) => level), ["debug"]);
+  const unknown = { ...refused, status: 404, error: "agent_unknown" } as const;
+  assertEquals(told(unknown).map(({ level }) => level), ["warning"]);
+});
+
 Deno.test("logAnswer() tells a refusal, and a wish for fewer requests", () => {
   assertEquals(told({ kind: "refused", why: "HTTP 400", status: 400 }), [
     {
-      level: "warning",
+      level: "debug",
       message: "server refused a request",
       fields: { ...ABOUT, why: "HTTP 400" },
     },
@@ -88,7 +132,7 @@ Deno.test("logAnswer() calls an operator once, and says when that is over", () =
       "forbidden",
       { kind: "operator_required", why: "HTTP 403" },
       "no longer accepts",
-      /run `pennon register`/,
+      /run `pennon register --replace --server URL --token -`/,
     ],
     ["token", { kind: "unauthorized", why: "HTTP 403" }, "no longer accepts", /database first/],
     ["deleted", { kind: "refused", why: "HTTP 403", status: 404 }, "was deleted", /restore/],
@@ -100,8 +144,8 @@ Deno.test("logAnswer() calls an operator once, and says when that is over", () =
       "HTTP 403",
       5,
     ]);
-    assertStringIncludes(event?.message ?? "", "operator action required: ");
-    assertStringIncludes(event?.message ?? "", what);
+    assertEquals(event?.message, "operator action required");
+    assertStringIncludes(String(event?.fields["what"]), what);
     assertMatch(String(event?.fields["next_step"]), next);
     const again = told(answer, { before: person(cause), after: person(cause) });
     assertEquals(again.filter(({ level }) => level === "error"), []);

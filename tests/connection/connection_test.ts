@@ -249,11 +249,11 @@ Deno.test("what the server's health is stands for the call that is not made", as
     ],
     [
       { kind: "unauthorized", why: "HTTP 401" },
-      { kind: "failed", why: "not healthy: HTTP 401", status: null },
+      { kind: "failed", why: "not healthy: HTTP 401", status: 401 },
     ],
     [
       { kind: "operator_required", why: "HTTP 403" },
-      { kind: "failed", why: "not healthy: HTTP 403", status: null },
+      { kind: "failed", why: "not healthy: HTTP 403", status: 403 },
     ],
     [
       { kind: "ok", value: { status: "sick", usable: false }, rateLimit: null },
@@ -458,7 +458,7 @@ Deno.test("a failure is told with how long its own call took", async () => {
   await clock.advance(1_250);
   resolve(gone);
   await attempt;
-  assertEquals(log.told("server not reached").map(({ took_ms }) => took_ms), [1_250]);
+  assertEquals(log.told("server did not answer in time").map(({ took_ms }) => took_ms), [1_250]);
 });
 
 Deno.test("a call that was on its way before another led to a wait ends that wait on no path", async () => {

@@ -141,6 +141,22 @@ Deno.test("call() renews ahead of time, in the last quarter and not before", asy
   assertEquals(asked(), 1);
 });
 
+Deno.test("call() warns of an early renewal that the server refuses, and not of one that fails", async () => {
+  const rows: [answer: Answer<never>, said: readonly string[]][] = [
+    [{ kind: "unauthorized", why: "HTTP 401" }, ["warning early renewal refused"]],
+    [{ kind: "operator_required", why: "HTTP 403" }, ["warning early renewal refused"]],
+    [{ kind: "refused", why: "HTTP 404", status: 404 }, ["warning early renewal refused"]],
+    [failedRenewal(null), ["debug early renewal postponed"]],
+    [{ kind: "limited", why: "HTTP 429", retryAfterMs: null }, ["debug early renewal postponed"]],
+  ];
+  for (const [answer, said] of rows) {
+    const { clock, session, log } = setUp([answer]);
+    clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
+    await session.call(takes(token("old")), never);
+    assertEquals(log.events.map(({ level, message }) => `${level} ${message}`), said, answer.kind);
+  }
+});
+
 Deno.test("call() goes on with the old token when an early renewal fails", async () => {
   const { clock, session, asked } = setUp([unauthorized]);
   clock.setNow(START_MS + 0.9 * DAY_S * 1_000);

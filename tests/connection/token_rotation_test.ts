@@ -87,7 +87,7 @@ Deno.test("renew() goes on with an access token that the disk refuses, and renew
   assertEquals((await rotation.renew()).kind, "ok");
   assertEquals(rotation.identity.accessToken, "access-1");
   assertEquals(await stored(), ["access-0", "refresh-0"]);
-  assert(log.told("Cannot save the access token").length > 0);
+  assert(log.told("cannot save the access token").length > 0);
   system.files.heal("save the identity");
   await rotation.renew();
   assertEquals([sent, await stored()], [["refresh-0", "refresh-0"], ["access-2", "refresh-2"]]);

@@ -48,7 +48,8 @@ Deno.test("a command that is refused leaves no row installing, and none that cli
       assertEquals(host.server.state().packages, before, action);
     }
     assertEquals(host.server.state().violations, []);
-  }));
+    // At 0.2 nobody but a signed-in user takes these steps, and the rows are closed by absence.
+  }, { age: "0.1" }));
 
 Deno.test("a scan that finds nothing new moves the last scan, and no row", () =>
   onHost(async (host) => {

@@ -52,6 +52,13 @@ export function told(agent: Program, message: string, from = 0): Told[] {
     .filter((line) => line.message === message);
 }
 
+/** The lines of an agent's log on calls that failed, whatever the kind of failure. */
+export function failedAttempts(agent: Program): Told[] {
+  return agent.lines.filter((line) => line.startsWith("{"))
+    .map((line): Told => JSON.parse(line))
+    .filter((line) => typeof line["attempt"] === "number");
+}
+
 /**
  * How often an agent may try in an outage at most: failures until the breaker opens, then one probe
  * after each time that it is open, and the one that had begun before.

@@ -4,6 +4,7 @@ import type { LoggedRequest } from "../../tools/refserver/request_log.ts";
 import { type Host, onHost } from "./harness.ts";
 import {
   assertNothingLost,
+  failedAttempts,
   holdUpResult,
   mostAttempts,
   pause,
@@ -34,7 +35,7 @@ Deno.test("a proxy's page with status 200, then 502: nothing counts as delivered
     await agent.waitFor("an open breaker", (line) => line.includes("connection breaker opened"));
     await host.server.setFault({ mode: "html", status: 502 });
     const refusals = (why: string) =>
-      told(agent, "server not reached").filter((line) => String(line["why"]).startsWith(why))
+      failedAttempts(agent).filter((line) => String(line["why"]).startsWith(why))
         .length;
     await host.until("gateway's page", () => refusals("HTTP 502") >= 2);
     assert(refusals("HTTP 200, but not the answer promised") >= 2);
@@ -63,7 +64,7 @@ Deno.test("a body that stalls half-way: it gives up in time, goes on, and asks f
     await host.until("check-ins that stall", () => actedUponStalled(host, "/commands") === 2);
     const next = host.server.queueCommand({ type: "collect_specs" });
     await host.until("result of the next command", () => host.logOf(next) !== undefined);
-    const stalled = told(agent, "server not reached");
+    const stalled = failedAttempts(agent);
     const tookMs = stalled.map((line) => Number(line["took_ms"]));
     assertEquals(stalled.map(({ path }) => path), ["delivery", "check_in", "check_in"]);
     const isInTime = tookMs.every((ms) => ms >= TIMEOUT_MS - 5 && ms <= TIMEOUT_MS + GRACE_MS);
@@ -122,7 +123,7 @@ Deno.test("503 with Retry-After: 10: nothing at all is sent for 10 s, and then a
       host.server.resetRequests();
       const id = host.server.queueCommand({ type: "collect_specs" });
       await host.until(`503 on ${what}`, () => host.server.state().fault.mode === "none");
-      await before.waitFor("the failure", (line) => line.includes("server not reached"));
+      await before.waitFor("the failure", (line) => line.includes("server answered with an error"));
       const agent = isKilled ? await killAndStart(host, before) : before;
       const turnedAway = () => host.server.state().requests.find(({ status }) => status === 503)!;
       // Reports overlap: another one may have been on its way when the 503 was answered.

@@ -6,6 +6,7 @@ import { NetworkNamespace } from "./netns.ts";
 import {
   assertAllDelivered,
   assertNothingLost,
+  failedAttempts,
   holdUpResult,
   isReportHeldUp,
   mostAttempts,
@@ -13,7 +14,6 @@ import {
   pause,
   runRapidly,
   timesBegun,
-  told,
 } from "./outage.ts";
 import { ServerProcess, startPennon } from "./server_process.ts";
 
@@ -53,7 +53,7 @@ for (const { end, what, isOwn } of CUTS) {
       host.server.resetRequests();
       await pause(OUTAGE_MS);
       assertEquals(host.server.state().requests, [], "requests came over a link that is cut");
-      const failed = told(agent, "server not reached");
+      const failed = failedAttempts(agent);
       assert(failed.length >= 3 && failed.length <= mostAttempts(OUTAGE_MS), `${failed.length}`);
       if (isOwn) {
         const local = failed.find(({ offline }) => offline === true);
@@ -95,7 +95,7 @@ Deno.test({
       const line = "connection breaker opened";
       await within(agent.waitFor("an open breaker", (text) => text.includes(line)), line);
       await pause(OUTAGE_MS);
-      const attempts = told(agent, "server not reached").length;
+      const attempts = failedAttempts(agent).length;
       assert(attempts <= mostAttempts(OUTAGE_MS + 4_000), `${attempts} attempts`);
 
       server.thaw();
@@ -153,7 +153,7 @@ Deno.test({
         const server = await restartRefserver({ ...options, tls });
         try {
           const reasons = () =>
-            told(agent, "server not reached").filter(({ why: told }) => why.test(String(told)));
+            failedAttempts(agent).filter(({ why: told }) => why.test(String(told)));
           await host.until(`refusal for ${why}`, () => reasons().length >= 2);
           assertEquals(server.state().requests, []);
           // What never was a request may still be one that cannot be read.

@@ -2,7 +2,7 @@
 
 import { Program, script } from "../../tools/program.ts";
 import type { RefserverState } from "../../tools/refserver/server.ts";
-import { EXECUTABLE, TOKEN, within } from "./harness.ts";
+import { AGE, EXECUTABLE, TOKEN, within } from "./harness.ts";
 import { pause } from "./outage.ts";
 
 const PATIENCE_MS = 40_000;
@@ -22,7 +22,7 @@ export class ServerProcess implements AsyncDisposable {
     const program = new Program({
       argv: script(
         "tools/refserver/main.ts",
-        ...["--registration-token", TOKEN, "--check-in-interval-s", "10"],
+        ...["--age", AGE, "--registration-token", TOKEN, "--check-in-interval-s", "10"],
         ...["--limit-agent", "0", "--limit-register", "0", "--limit-public", "0"],
       ),
     });

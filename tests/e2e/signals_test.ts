@@ -158,25 +158,29 @@ for (const given of CASES.filter(({ hangsAt }) => hangsAt)) {
   });
 }
 
-Deno.test({
-  name: "SIGTERM ends an agent whose server is silent within 5 s, and it has stopped by itself",
-  ignore: isWindows,
-  async fn() {
-    const given = {
-      name: "run",
-      words: ["run"],
-      isEnrolled: true,
-      hangsAt: /commands$/,
-      codes: [],
-    };
-    await withCommand(given, async (command, server) => {
-      await server.until("request", () => server.attacked > 0);
-      const startMs = performance.now();
-      Deno.kill(command.processId, "SIGTERM");
-      const { code } = await within(command.ended, "end of the agent");
-      const tookS = (performance.now() - startMs) / 1_000;
-      assertEquals(code, 0);
-      assert(tookS > 3.9 && tookS < 5, `${tookS} s`);
-    });
-  },
-});
+for (const [signal, code] of [["SIGTERM", 0], ["SIGHUP", 129]] as const) {
+  Deno.test({
+    name: `${signal} ends an agent whose server is silent within 5 s, and it has stopped by itself`,
+    ignore: isWindows,
+    fn: () => assertDrains(signal, code),
+  });
+}
+
+async function assertDrains(signal: "SIGTERM" | "SIGHUP", expected: number): Promise<void> {
+  const given = {
+    name: "run",
+    words: ["run"],
+    isEnrolled: true,
+    hangsAt: /commands$/,
+    codes: [],
+  };
+  await withCommand(given, async (command, server) => {
+    await server.until("request", () => server.attacked > 0);
+    const startMs = performance.now();
+    Deno.kill(command.processId, signal);
+    const { code } = await within(command.ended, "end of the agent");
+    const tookS = (performance.now() - startMs) / 1_000;
+    assertEquals(code, expected);
+    assert(tookS > 3.9 && tookS < 5, `${tookS} s`);
+  });
+}

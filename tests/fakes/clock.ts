@@ -102,6 +102,18 @@ export function settle(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
+/** Lets `ms` pass while `work` runs, and returns what it comes to. */
+export async function whileTimePasses<T>(
+  clock: FakeClock,
+  work: () => Promise<T>,
+  ms = 1_000,
+): Promise<T> {
+  const result = work();
+  result.catch(() => {}); // The caller meets it after the time.
+  await clock.advance(ms);
+  return await result;
+}
+
 /** Does `work` every 5 s until `signal` is given, as the agent looks after its state directory. */
 export async function everyFiveSeconds(
   clock: FakeClock,

@@ -16,6 +16,8 @@ import {
 /** Files as `path -> text`; `fail()` breaks exactly the calls made for one purpose. */
 export class FakeFiles implements Files {
   readonly texts = new Map<string, string>();
+  /** The content of files that `createBytes()` made; `texts` has an empty text for each. */
+  readonly created = new Map<string, Uint8Array>();
   /** Files of the host that are there in every test, and that no test counts. */
   readonly ofHost = new Map<string, string>();
   readonly modes = new Map<string, number>();
@@ -92,6 +94,24 @@ export class FakeFiles implements Files {
   }
 
   // deno-lint-ignore require-await
+  async createBytes(
+    purpose: string,
+    path: string,
+    bytes: Uint8Array,
+    options: { mode: number },
+  ): Promise<void> {
+    this.#check(purpose);
+    if (this.#isThere(path)) {
+      throw new FileError(`Cannot ${purpose}: "${path}": there is a file of this name`, {
+        reason: "exists",
+      });
+    }
+    this.created.set(path, bytes);
+    this.texts.set(path, "");
+    this.modes.set(path, options.mode);
+  }
+
+  // deno-lint-ignore require-await
   async overwriteText(purpose: string, path: string, text: string): Promise<void> {
     this.#check(purpose);
     const before = this.texts.get(path);
@@ -99,6 +119,20 @@ export class FakeFiles implements Files {
       throw new FileError(`Cannot ${purpose}: no "${path}"`, { reason: "failed" });
     }
     this.texts.set(path, text + before.slice(text.length));
+  }
+
+  // deno-lint-ignore require-await
+  async appendText(
+    purpose: string,
+    path: string,
+    text: string,
+    options: { mode: number },
+  ): Promise<number> {
+    this.#check(purpose);
+    const whole = (this.texts.get(path) ?? "") + text;
+    this.texts.set(path, whole);
+    this.modes.set(path, options.mode);
+    return whole.length;
   }
 
   // deno-lint-ignore require-await
@@ -188,5 +222,17 @@ export class FakeFiles implements Files {
     this.locked.add(path);
     if (!this.texts.has(path)) this.texts.set(path, "");
     return lock;
+  }
+
+  // deno-lint-ignore require-await
+  async isLocked(purpose: string, path: string): Promise<boolean> {
+    this.#check(purpose);
+    return this.locked.has(path);
+  }
+
+  // deno-lint-ignore require-await
+  async checkWritable(purpose: string, path: string): Promise<boolean> {
+    this.#check(purpose);
+    return this.texts.has(path);
   }
 }

@@ -1,6 +1,7 @@
 /** A log that keeps what it is told. */
 
 import type { Log, LogFields, LogLevel } from "../../src/log.ts";
+import type { LogMessage } from "../../src/log_messages.ts";
 
 export interface LoggedEvent {
   readonly level: LogLevel;
@@ -25,7 +26,7 @@ export class FakeLog implements Log {
   }
 
   /** The fields of every event with this message. */
-  told(message: string): LogFields[] {
+  told(message: LogMessage): LogFields[] {
     return this.events.filter((event) => event.message === message).map((event) => event.fields);
   }
 }

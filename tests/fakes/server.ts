@@ -64,6 +64,8 @@ export class FakeServer {
   /** How a command of which that holds got on. */
   readonly delivered = new Map<string, Delivered>();
   #hanging: (() => void)[] = [];
+  /** The version that its answers name; `null`: none, as those of 0.1. */
+  version: string | null = null;
   /** How far the `Date` of its answers is ahead of the host's clock; `null`: it does not say. */
   dateAheadMs: number | null = null;
   #commands: { id: string; type: string; params: unknown }[] = [];
@@ -129,14 +131,17 @@ export class FakeServer {
         return Promise.resolve(response(status, text, headers));
       }
       case "well":
-        return Promise.resolve(this.#withDate(this.#answer(path, token, body)));
+        return Promise.resolve(this.#withHeaders(this.#answer(path, token, body)));
     }
   };
 
-  #withDate(answer: HttpResponse): HttpResponse {
-    if (this.dateAheadMs === null) return answer;
-    const date = new Date(this.#clock.nowMs() + this.dateAheadMs).toUTCString();
-    return { ...answer, headers: { ...answer.headers, date } };
+  #withHeaders(answer: HttpResponse): HttpResponse {
+    const headers = { ...answer.headers };
+    if (this.version !== null) headers["x-redflag-version"] = this.version;
+    if (this.dateAheadMs !== null) {
+      headers["date"] = new Date(this.#clock.nowMs() + this.dateAheadMs).toUTCString();
+    }
+    return { ...answer, headers };
   }
 
   /** As RedFlag 0.1, without `publicKeys`. */

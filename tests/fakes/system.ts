@@ -4,9 +4,18 @@ import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
-import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
+import type {
+  Account,
+  HostEvent,
+  Machine,
+  Os,
+  ServiceManager,
+  System,
+  Terminal,
+} from "../../src/system/system.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { promptCryptography } from "./cryptography.ts";
+import type { Network, PeerCertificate } from "../../src/system/network.ts";
 import { FakeClock } from "./clock.ts";
 import { FakeFiles } from "./files.ts";
 
@@ -15,6 +24,8 @@ export class FakeTerminal implements Terminal {
   out = "";
   err = "";
   input = "";
+  /** What the user answers to a question; `undefined`: stdin is no terminal. */
+  answer: string | undefined = undefined;
   stdoutIsTerminal = false;
   width = 80;
 
@@ -34,6 +45,10 @@ export class FakeTerminal implements Terminal {
   readInput(maxBytes: number): Promise<string> {
     return Promise.resolve(this.input.slice(0, maxBytes));
   }
+  ask(question: string): Promise<string | undefined> {
+    if (this.answer !== undefined) this.err += `${question} `;
+    return Promise.resolve(this.answer);
+  }
 }
 
 /** The same numbers for the same seed (mulberry32). */
@@ -46,6 +61,16 @@ export function seededRandom(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+/** The part of a system for an agent from source that no service manager has started. */
+export const UNSUPERVISED = {
+  executable: null,
+  becomeUser: () => {},
+  onStopRequest: () => () => {},
+  watchEventLoop: () => {},
+  connectServiceManager: () =>
+    Promise.resolve({ report: () => Promise.resolve(null), close: () => {} }),
+};
 
 /** The id that most hosts have. */
 export const MACHINE_ID: readonly [path: string, text: string] = [
@@ -65,17 +90,45 @@ const idleMachine: Machine = {
   homeDirectory: () => "/home/test",
 };
 
+/** A way to a server on which all is well until a test breaks a step. */
+export class FakeNetwork implements Network {
+  addresses: readonly string[] | HttpError = ["192.0.2.1"];
+  connection: string | HttpError = "192.0.2.1";
+  certificates: readonly PeerCertificate[] | HttpError = [];
+  /** The proxy of each time that certificates were read; `null`: none. */
+  readonly shown: (string | null | undefined)[] = [];
+
+  resolve(): Promise<readonly string[]> {
+    return answerOf(this.addresses);
+  }
+  connect(): Promise<string> {
+    return answerOf(this.connection);
+  }
+  readCertificates(
+    peer: Parameters<Network["readCertificates"]>[0],
+  ): Promise<readonly PeerCertificate[]> {
+    this.shown.push("proxyUrl" in peer ? peer.proxyUrl : null);
+    return answerOf(this.certificates);
+  }
+}
+
+function answerOf<T>(answer: T | HttpError): Promise<T> {
+  return answer instanceof HttpError ? Promise.reject(answer) : Promise.resolve(answer);
+}
+
 /** A fake `System`; its parts are public so that a test can look into and break them. */
 export class FakeSystem implements System {
   os: Os = "linux";
   architecture = "x86_64";
   processId = 4_242;
+  executable: string | null = null;
   clock: FakeClock = new FakeClock();
   random: () => number;
   cryptography: Cryptography = promptCryptography;
   files: FakeFiles = new FakeFiles();
   terminal: FakeTerminal = new FakeTerminal();
   machine: Machine = { ...idleMachine };
+  network: FakeNetwork = new FakeNetwork();
   environment = new Map<string, string>();
   /** Databases by path: closing one and opening it again finds what was written. */
   databases = new Map<string, Database>();
@@ -83,6 +136,9 @@ export class FakeSystem implements System {
   stopListeners = new Set<(signal: string) => void>();
   /** The limit that the program wants its event loop held to. */
   watchedMs: number | null = null;
+  /** What the service manager was told, and its answer: why it could not be told. */
+  reported: string[] = [];
+  reportFailure: string | null = null;
 
   constructor(seed: number = 1) {
     this.random = seededRandom(seed);
@@ -124,6 +180,21 @@ export class FakeSystem implements System {
 
   watchEventLoop(limitMs: number): void {
     this.watchedMs = limitMs;
+  }
+
+  becomeUser({ userId, home }: Account): void {
+    this.machine = { ...this.machine, userId: () => userId, homeDirectory: () => home };
+  }
+
+  connectServiceManager(stateDirectory: string): Promise<ServiceManager> {
+    this.reported.push(`connected in ${stateDirectory}`);
+    return Promise.resolve({
+      report: (state) => {
+        this.reported.push(state);
+        return Promise.resolve(this.reportFailure);
+      },
+      close: () => void this.reported.push("closed"),
+    });
   }
 }
 

@@ -143,13 +143,13 @@ Deno.test("dueAfter() leaves a failure to the backoff, and all else to the inter
 });
 
 /** What closing a check-in says in the log, and which results it takes for confirmed. */
-function close(answer: CheckInResult, dueInMs: number | null = 299_600) {
+function close(answer: CheckInResult, dueInMs: number | null = 299_600, isOnly = false) {
   const log = new FakeLog();
   const confirmed: string[] = [];
   const journal = {
     confirm: ({ results }) => confirmed.push(...results),
   } as Pick<CommandJournal, "confirm"> as CommandJournal;
-  closeCheckIn({ journal, log }, answer, dueInMs);
+  closeCheckIn({ journal, log }, answer, { dueInMs, isOnly });
   return { events: log.events, confirmed };
 }
 
@@ -175,6 +175,27 @@ Deno.test("closeCheckIn() tells a check-in that brought commands, and whispers o
     message: "results confirmed by the server",
     fields: { logs: 2 },
   });
+});
+
+Deno.test("closeCheckIn() logs how the only check-in of a process ended, whatever it brought", () => {
+  const ok: CheckInResult = { kind: "ok", value: answerOf({ commands: [] }), rateLimit: null };
+  assertEquals(close(ok, null, true).events, [
+    { level: "info", message: "checked in", fields: { result: "ok", commands: 0 } },
+  ]);
+  const rows: [answer: CheckInResult, why: string][] = [
+    [{ kind: "operator_required", why: "HTTP 403" }, "HTTP 403"],
+    [{ kind: "unauthorized", why: "HTTP 401" }, "HTTP 401"],
+    [{ kind: "aborted" }, "the agent was stopped"],
+  ];
+  for (const [answer, why] of rows) {
+    const fields = { result: answer.kind, why };
+    assertEquals(close(answer, null, true), {
+      events: [{ level: "info", message: "check-in failed", fields }],
+      confirmed: [],
+    });
+  }
+  const [rejected, ...more] = close({ kind: "backoff", retryInMs: 1_001 }, null, true).events;
+  assertEquals([rejected?.message, more], ["check-in not sent", []]);
 });
 
 Deno.test("closeCheckIn() says when one was not sent, and takes no word from one that failed", () => {
@@ -260,7 +281,7 @@ Deno.test("closeCheckIn() warns of a check-in that was not sent, with the second
     closeCheckIn(
       { journal: world.journal, log: told },
       { kind: "backoff", retryInMs: 4_001 },
-      null,
+      { dueInMs: null, isOnly: false },
     );
     assertEquals(told.events, [
       {

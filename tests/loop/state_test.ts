@@ -44,6 +44,7 @@ const busy: AgentState = {
   afterCrashAtMs: null,
   lastCheckInAtMs: 380_000,
   lastSystemInfoAtMs: 100_000,
+  isOnce: true,
 };
 
 /** A saved state as it comes back from JSON; `undefined` if it does not. */
@@ -383,6 +384,7 @@ const states: fc.Arbitrary<AgentState> = fc.record({
   afterCrashAtMs: fc.option(number),
   lastCheckInAtMs: fc.option(number),
   lastSystemInfoAtMs: fc.option(number),
+  isOnce: fc.boolean(),
 });
 
 Deno.test("encodeState() writes nothing that storedState refuses, or status cannot show", () => {

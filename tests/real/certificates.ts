@@ -37,8 +37,12 @@ export class Authority implements AsyncDisposable {
     return Deno.readTextFile(this.file);
   }
 
-  /** Signs a certificate for a name (`IP:127.0.0.1`, `DNS:server.test`) with a new key of a kind. */
-  async sign(altName: string, newKey: readonly string[] = P256): Promise<Certificate> {
+  /** Signs a certificate for a name (`IP:127.0.0.1`, `DNS:server.test`) with a new key of a kind; negative days: it has ended. */
+  async sign(
+    altName: string,
+    newKey: readonly string[] = P256,
+    { days = 2 }: { days?: number } = {},
+  ): Promise<Certificate> {
     const name = `signed-${this.#signed++}`;
     await Deno.writeTextFile(`${this.folder}/${name}.ext`, `subjectAltName=${altName}\n`);
     await this.#openssl(
@@ -47,7 +51,15 @@ export class Authority implements AsyncDisposable {
     );
     await this.#openssl(
       ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key"],
-      ...["-CAcreateserial", "-days", "2", "-extfile", `${name}.ext`, "-out", `${name}.pem`],
+      ...[
+        "-CAcreateserial",
+        "-days",
+        String(days),
+        "-extfile",
+        `${name}.ext`,
+        "-out",
+        `${name}.pem`,
+      ],
     );
     return {
       certificate: await Deno.readTextFile(`${this.folder}/${name}.pem`),

@@ -118,6 +118,26 @@ Deno.test("writeText() shows a reader the old text or the new one, never a part"
     assertEquals(namesIn(folder), ["text"]);
   }));
 
+Deno.test("writeText() writes to the temporary file that it is given, and replaces what is there", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/a.prom`;
+    const temporaryPath = `${path}.tmp`;
+    await Deno.writeTextFile(temporaryPath, "left by a process that died");
+    const options = { mode: 0o644, durability: "none", temporaryPath } as const;
+    for (const text of ["one", "two"]) {
+      await realFiles.writeText("write it", path, text, options);
+      assertEquals(await Deno.readTextFile(path), text);
+    }
+    assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["a.prom"]);
+    if (Deno.build.os === "windows") return;
+    // Nobody can place a link there through which another file is written.
+    await Deno.writeTextFile(`${folder}/other`, "untouched");
+    await Deno.symlink(`${folder}/other`, temporaryPath);
+    await realFiles.writeText("write it", path, "three", options);
+    assertEquals(await Deno.readTextFile(`${folder}/other`), "untouched");
+    assertEquals(await Deno.readTextFile(path), "three");
+  }));
+
 Deno.test("writeText() lets writers of one file race; one of them wins whole", () =>
   inFolder(async (folder) => {
     const path = `${folder}/text`;
@@ -342,6 +362,41 @@ Deno.test({
   });
 });
 
+Deno.test("createBytes() makes a file for its user alone, replaces none, and leaves no part of one", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/new`;
+    const bytes = new Uint8Array([0xff, 0x00, 0x80]);
+    await realFiles.createBytes("make it", path, bytes, { mode: 0o600 });
+    assertEquals(await Deno.readFile(path), bytes);
+    if (!isWindows) assertEquals((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
+    const again = () => realFiles.createBytes("make it", path, new Uint8Array(1), { mode: 0o600 });
+    assertStringIncludes(await refused("exists", again), "there is a file of this name");
+    assertEquals(await Deno.readFile(path), bytes);
+    if (isWindows) return;
+    // A link to nothing is a name, too: what is written there would be elsewhere.
+    await Deno.symlink(`${folder}/elsewhere`, `${folder}/link`);
+    await refused(
+      "exists",
+      () => realFiles.createBytes("make it", `${folder}/link`, bytes, { mode: 0o600 }),
+    );
+    assertEquals(namesIn(folder), ["link", "new"]);
+  }));
+
+Deno.test(
+  { name: "createBytes() leaves nothing on a full disk", ignore: await cannotMount() },
+  async () => {
+    await withSmallDisk({ sizeKib: 64 }, async (folder, disk) => {
+      await disk.fill();
+      await refused(
+        "full",
+        () =>
+          realFiles.createBytes("make it", `${folder}/new`, new Uint8Array(8_192), { mode: 0o600 }),
+      );
+      assertEquals(namesIn(folder), [".ballast"]);
+    });
+  },
+);
+
 Deno.test("inspect() tells one file from another of its name", () =>
   inFolder(async (folder) => {
     const path = `${folder}/file`;
@@ -379,4 +434,28 @@ Deno.test({
       for (let count = 0; count < 20; count++) await round();
       assertEquals(open(), before);
     }),
+});
+
+Deno.test("appendText() adds to a file, which it makes with the mode, and refuses a directory", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/a.log`;
+    const append = (text: string) =>
+      realFiles.appendText("write the log", path, text, { mode: 0o600 });
+    assertEquals(await append("\u00e9\n"), 3);
+    assertEquals(await append("b\n"), 5);
+    assertEquals(await Deno.readTextFile(path), "\u00e9\nb\n");
+    if (Deno.build.os !== "windows") assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+    await Deno.remove(path);
+    await Deno.mkdir(path);
+    await assertRejects(() => append("c\n"), FileError, "not a regular file");
+  });
+});
+
+Deno.test("writeText() writes UTF-16 as Windows does", async () => {
+  await inFolder(async (folder) => {
+    const options = { mode: 0o600, encoding: "utf-16" } as const;
+    await realFiles.writeText("write the task", `${folder}/a.xml`, "<\u00e9>", options);
+    const bytes = [...await Deno.readFile(`${folder}/a.xml`)];
+    assertEquals(bytes, [0xff, 0xfe, 0x3c, 0, 0xe9, 0, 0x3e, 0]);
+  });
 });

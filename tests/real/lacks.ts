@@ -11,6 +11,7 @@ export const PACKAGES = {
   "dpkg-deb": "dpkg",
   "apt-ftparchive": "apt-utils",
   fish: "fish",
+  gzip: "gzip",
   gpg: "gnupg",
   gpgconf: "gnupg",
   free: "procps",
@@ -24,6 +25,9 @@ export const PACKAGES = {
   "mkfs.ext4": "e2fsprogs",
   openssl: "openssl",
   perl: "perl",
+  prometheus: "prometheus",
+  "prometheus-node-exporter": "prometheus-node-exporter",
+  promtool: "prometheus",
   python3: "python3",
   rpm: "rpm",
   rpmbuild: "rpm",
@@ -32,6 +36,7 @@ export const PACKAGES = {
   sh: "dash",
   strace: "strace",
   systemctl: "systemd",
+  tar: "tar",
   true: "coreutils",
   unshare: "util-linux",
   zsh: "zsh",
@@ -40,13 +45,13 @@ export const PACKAGES = {
 /** A program that a test may ask for. */
 export type Program = keyof typeof PACKAGES;
 
-/** Whether one of `programs` is not on the path: for `ignore` of a test. */
-export async function lacks(...programs: readonly Program[]): Promise<boolean> {
+/** Whether one of `programs`, names or paths, is not there: for `ignore` of a test. Add names to `PACKAGES`. */
+export async function lacks(...programs: readonly string[]): Promise<boolean> {
   return (await missing(programs)).length > 0;
 }
 
-/** Those of `programs` that are not on the path. */
-export async function missing<T extends Program>(programs: readonly T[]): Promise<T[]> {
+/** Those of `programs` that are not there. */
+export async function missing<T extends string>(programs: readonly T[]): Promise<T[]> {
   const found = await Promise.all(programs.map(isThere));
   return programs.filter((_, index) => !found[index]);
 }

@@ -237,6 +237,55 @@ Deno.test("supervise() keeps an early signal for a program that will listen", on
   assert(tookS > 0.5 && tookS < 4, `${tookS} s`);
 });
 
+/** A program that waits, started by `nohup` or not, gets SIGHUP; how it ended. */
+async function hangUp(words: readonly string[]) {
+  const inWorker = `
+    onStopRequest((signal) => { console.log("stopping: " + signal); setTimeout(() => end(7), 300); });
+    console.log("listening");
+    const { promise, resolve: end } = Promise.withResolvers();
+    return await promise;
+  `;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, program(inWorker, "/nowhere", { isAgent: true }));
+  const [first = "", ...rest] = [
+    ...words,
+    Deno.execPath(),
+    ...["run", "-A", "--no-config", "--no-prompt", "--unstable-worker-options", file],
+  ];
+  const child = new Deno.Command(first, { args: rest, stdout: "piped", stderr: "null" }).spawn();
+  let said = "";
+  let terminating: ReturnType<typeof setTimeout> | undefined;
+  const reading = child.stdout.pipeThrough(new TextDecoderStream()).pipeTo(
+    new WritableStream({
+      write(text) {
+        said += text;
+        if (!text.includes("listening")) return;
+        child.kill("SIGHUP");
+        if (words.length > 0) terminating = setTimeout(() => child.kill("SIGTERM"), 500);
+      },
+    }),
+  );
+  const { code } = await child.status;
+  clearTimeout(terminating);
+  await reading;
+  await Deno.remove(file);
+  return { code, said: said.trim().split("\n") };
+}
+
+Deno.test(
+  "supervise() passes SIGHUP to the agent, which drains before it ends",
+  onUnix,
+  async () => {
+    assertEquals(await hangUp([]), { code: 7, said: ["listening", "stopping: SIGHUP"] });
+  },
+);
+
+Deno.test("supervise() leaves SIGHUP ignored for an agent that nohup has started", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  assertEquals(await hangUp(["nohup"]), { code: 7, said: ["listening", "stopping: SIGTERM"] });
+});
+
 /** Listens, and does not stop. */
 const STUBBORN = program(
   `

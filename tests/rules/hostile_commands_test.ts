@@ -54,7 +54,7 @@ class Receiver {
           value: { ...read.value, confirmed: { results: [], receipts: [] } },
           rateLimit: null,
         },
-        0,
+        { dueInMs: 0, isOnly: false },
       );
       await runner.idle;
     }

@@ -10,7 +10,9 @@ import {
   eventsAsTable,
 } from "../../src/cli/events_command.ts";
 import { scanAsCsv, scanAsJson, scanAsText } from "../../src/cli/scan_command.ts";
-import { statusAsJson, statusAsText } from "../../src/cli/status_command.ts";
+import { assessHealth } from "../../src/agent/health.ts";
+import { statusAsJson } from "../../src/cli/status_command.ts";
+import { statusAsCheck, statusAsText } from "../../src/cli/status_text.ts";
 import { failureEvent } from "../../src/commands/command_log.ts";
 import { hostFacts } from "../../src/host/host.ts";
 import { applyAnswer } from "../../src/connection/state.ts";
@@ -193,6 +195,7 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
     const status = {
       nowMs: 0,
       identity: { agentId: text, serverUrl: text, tokenEndsAtMs: null, intervalMs: 1 },
+      identityError: text,
       holder: null,
       state: null,
       buffer: null,
@@ -204,7 +207,10 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
         },
         unsigned: "read_only" as const,
       },
-      disk: { refusal: text, note: null, bufferError: text },
+      disk: { note: null, refusal: text, isFull: true, bufferError: text },
+      scanners: { enabled: [text], available: [text] },
+      damaged: [{ file: text, why: text }],
+      hasDrawnMachineId: true,
       limits: { maxEvents: 1, maxBytes: 1, maxAttempts: 1 },
       scannerBreakers: {},
       scans: {
@@ -224,7 +230,13 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
         eventsAsTable([event], 0, 80),
         await scanAsText([report], { width: 80, machine: "x86_64" }),
         scanAsCsv([report]),
-        statusAsText(status),
+        statusAsText(status, assessHealth(status), {
+          width: 80,
+          isVerbose: true,
+          paint: (_, shown) => shown,
+          given: { values: { config: text } },
+        }),
+        statusAsCheck(status, assessHealth(status)),
       ]
     ) isSafe(shown, "\n");
     for (

@@ -10,6 +10,7 @@ import { countCommands, MOST_RECEIPTS, REMEMBERED } from "../../src/buffer/journ
 import { openBuffer } from "../../src/buffer/store.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
+import type { LogMessage } from "../../src/log_messages.ts";
 import { inWorld, log, type World } from "../fakes/world.ts";
 
 const limits = { maxEvents: 10_000, maxBytes: 100_000_000, maxAttempts: 3 };
@@ -252,7 +253,7 @@ Deno.test("a server that sheds load is asked again after seconds, and nothing of
     server.queue("c1", "scan_apt");
     await world.advance(15_000);
     assertEquals([world.ran, logsOf(world, "c1")], [["c1"], 1]);
-    const told = (message: string) => world.log.told(message).length;
+    const told = (message: LogMessage) => world.log.told(message).length;
     assertEquals([told("server asked to slow down"), told("server not reached")], [1, 0]);
     assertEquals(told("connection recovered"), 0);
   }));

@@ -6,6 +6,8 @@ import {
   saveLastScans,
 } from "../../src/scanners/last_scans.ts";
 import type { ScanReport } from "../../src/scanners/run_scans.ts";
+import type { ScanSource } from "../../src/scanners/scanner.ts";
+import type { Update } from "../../src/update.ts";
 import { FileError } from "../../src/system/files.ts";
 import fc from "fast-check";
 import { settle } from "../fakes/clock.ts";
@@ -27,6 +29,40 @@ function report(name: "apt" | "dnf", extra: Partial<ScanReport> = {}): ScanRepor
   };
 }
 
+function updateOf(name: string, extra: Partial<Update> = {}): Update {
+  return {
+    package: name,
+    currentVersion: "1",
+    availableVersion: "2",
+    architecture: null,
+    source: null,
+    state: "upgradable",
+    severity: null,
+    severityReason: "not told",
+    security: null,
+    cves: [],
+    advisories: [],
+    sizeBytes: null,
+    description: null,
+    sourcePackage: null,
+    reboot: null,
+    ...extra,
+  };
+}
+
+function sourceOf(name: string, extra: Partial<ScanSource> = {}): ScanSource {
+  return {
+    name,
+    url: null,
+    result: "ok",
+    why: null,
+    metadataAgeS: null,
+    expiresAtMs: null,
+    marksSecurity: null,
+    ...extra,
+  };
+}
+
 Deno.test("saveLastScans() saves a scanner's last scan beside those of the others", async () => {
   const files = new FakeFiles();
   await saveLastScans(files, "/state", { reports: [report("apt"), report("dnf")], nowMs: 1_000 });
@@ -43,7 +79,7 @@ Deno.test("saveLastScans() preserves the count of the newest list while scans fa
   const files = new FakeFiles();
   const counts: (number | undefined)[] = [];
   const error = { reason: "transient" as const, message: "Cannot scan" };
-  const update = { package: "x" } as ScanReport["updates"][number];
+  const update = updateOf("x");
   const reports = [
     report("apt", { result: "failed", error }),
     report("apt", { updates: [update, update] }),
@@ -55,6 +91,15 @@ Deno.test("saveLastScans() preserves the count of the newest list while scans fa
     counts.push((await readLastScans(files, "/state"))["apt"]?.last_count);
   }
   assertEquals(counts, [undefined, 2, 2, 0]);
+});
+
+Deno.test("saveLastScans() saves the first warning of a degraded scan, and of no other", async () => {
+  const files = new FakeFiles();
+  const warnings = ["w".repeat(1_001), "second"];
+  const reports = [report("apt", { result: "degraded", warnings }), report("dnf", { warnings })];
+  await saveLastScans(files, "/state", { reports, nowMs: 1_000 });
+  const { apt, dnf } = await readLastScans(files, "/state");
+  assertEquals([apt?.warning, dnf?.warning], ["w".repeat(1_000), null]);
 });
 
 Deno.test("readLastScans() returns no scan from an unreadable file", async () => {
@@ -70,7 +115,7 @@ Deno.test("readLastCounts() knows the newest lists, and nothing of what it may n
   const files = new FakeFiles();
   assertEquals(await readLastCounts(files, "/state"), new Map());
   const error = { reason: "transient" as const, message: "Cannot scan" };
-  const update = { package: "x" } as ScanReport["updates"][number];
+  const update = updateOf("x");
   const reports = [
     report("apt", { updates: [update, update] }),
     report("dnf", { result: "failed", error }),
@@ -124,12 +169,12 @@ Deno.test("lastReboot() goes by scans since the host last started", async () => 
 Deno.test("saveLastScans() counts updates and those that are security's, without what is ignored", async () => {
   const files = new FakeFiles();
   const updates = [
-    { package: "a", security: true },
-    { package: "b", security: true },
-    { package: "c", security: false },
-    { package: "d", security: null },
-    { package: "e", security: true, state: "ignored" },
-  ] as unknown as ScanReport["updates"];
+    updateOf("a", { security: true }),
+    updateOf("b", { security: true }),
+    updateOf("c", { security: false }),
+    updateOf("d"),
+    updateOf("e", { security: true, state: "ignored" }),
+  ];
   await saveLastScans(files, "/state", { reports: [report("apt", { updates })], nowMs: 0 });
   const kept = (await readLastScans(files, "/state"))["apt"];
   assertEquals([kept?.updates, kept?.security, kept?.last_count], [4, 2, 5]);
@@ -174,4 +219,56 @@ Deno.test("readLastScans() reads the form of earlier releases, and saveLastScans
   assertEquals(scanners.apt, { scanned_at: "1970-01-01T00:01:00.000Z", ...scan });
   assertEquals(scanners.dnf.scanned_at, "1970-01-01T00:02:00.000Z");
   assertEquals((await readLastScans(files, "/state"))["apt"]?.at_ms, 60_000);
+});
+
+Deno.test("saveLastScans() counts the newest list by state, severity and security, also while scans fail", async () => {
+  const files = new FakeFiles();
+  const updates = [
+    updateOf("a", { security: true, severity: "critical" }),
+    updateOf("b", { security: true, severity: "critical" }),
+    updateOf("c", { security: false }),
+    updateOf("d", { state: "ignored" }),
+  ];
+  const counts = [
+    { state: "upgradable", severity: "critical", security: true, count: 2 },
+    { state: "upgradable", severity: null, security: false, count: 1 },
+    { state: "ignored", severity: null, security: null, count: 1 },
+  ];
+  const error = { reason: "locked" as const, message: "Cannot scan" };
+  const reports = [report("apt", { updates }), report("apt", { result: "failed", error })];
+  for (const [index, each] of reports.entries()) {
+    await saveLastScans(files, "/state", { reports: [each], nowMs: 1_000 * (index + 1) });
+    const kept = (await readLastScans(files, "/state"))["apt"];
+    assertEquals(kept?.counts, counts);
+    assertEquals([kept?.at_ms, kept?.listed_at_ms], [1_000 * (index + 1), 1_000]);
+  }
+  await saveLastScans(files, "/state", { reports: [report("apt")], nowMs: 3_000 });
+  assertEquals((await readLastScans(files, "/state"))["apt"]?.counts, []);
+});
+
+Deno.test("saveLastScans() saves 50 sources by name with the instant of their lists", async () => {
+  const files = new FakeFiles();
+  const sources = [
+    sourceOf("main", { metadataAgeS: 60 }),
+    sourceOf("disc", { result: "not_asked" }),
+    sourceOf("x".repeat(201), { result: "failed" }),
+  ];
+  await saveLastScans(files, "/state", { reports: [report("apt", { sources })], nowMs: 90_000 });
+  const expected = [
+    { name: "main", result: "ok", lists_at_ms: 30_000 },
+    { name: "x".repeat(200), result: "failed", lists_at_ms: null },
+  ];
+  const error = { reason: "transient" as const, message: "Cannot scan" };
+  const failed = report("apt", { result: "failed", error });
+  for (let round = 0; round < 2; round++) {
+    const kept = (await readLastScans(files, "/state"))["apt"];
+    assertEquals([kept?.sources, kept?.more_sources], [expected, 0]);
+    await saveLastScans(files, "/state", { reports: [failed], nowMs: 100_000 });
+  }
+  for (const [count, more] of [[50, 0], [51, 1]] as const) {
+    const many = Array.from({ length: count }, (_, index) => sourceOf(`s${index}`));
+    await saveLastScans(files, "/state", { reports: [report("apt", { sources: many })], nowMs: 0 });
+    const kept = (await readLastScans(files, "/state"))["apt"];
+    assertEquals([kept?.sources?.length, kept?.more_sources], [50, more]);
+  }
 });

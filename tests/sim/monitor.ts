@@ -116,7 +116,7 @@ export class Monitor {
     if (fields["command"] === "disable_heartbeat") this.#rapidUntilMs = -Infinity;
     if (message === "connection breaker half-open") this.#halfOpened();
     if (message === "connection breaker closed") this.#closed();
-    if (message.startsWith("operator action required: ")) {
+    if (message === "operator action required") {
       this.#called(fields["cause"]);
     }
     if (COUNTED.has(message) && !ABOUT_AN_EVENT.test(String(fields["why"]))) {

@@ -47,8 +47,12 @@ export class ServerWatch {
   /** Before a check-in leaves: a server of 0.2 has to be told of each command that is on disk. */
   checkIn({ body = "{}" }: HttpRequest): void {
     const { server, monitor, fail } = this.#watched;
-    if (server.age !== "0.2") return;
     const listed = new Set<string>(JSON.parse(body).received_command_ids ?? []);
+    if (server.age !== "0.2") {
+      // It ignores the list. Once it is of 0.2, it hands these over again, and is told again.
+      for (const id of listed) this.#due.delete(id);
+      return;
+    }
     for (const id of server.commands.unconfirmed()) {
       if (!this.#due.has(id) || listed.has(id) || !monitor.isClear(UNSTEADY_MS)) continue;
       fail(`command ${id} is in the journal, and is not listed as received`);

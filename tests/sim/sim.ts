@@ -13,7 +13,7 @@ import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { HostEvent, Random, System } from "../../src/system/system.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeSystem, MACHINE_ID, seededRandom } from "../fakes/system.ts";
+import { FakeSystem, MACHINE_ID, seededRandom, UNSUPERVISED } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
 import { Gate } from "./gate.ts";
@@ -326,6 +326,7 @@ export class Sim {
       turn: () => clock.turn(),
     };
     const { random, withdrawn } = this;
+    const { cryptography, machine, terminal, network } = fake;
     const commands = simCommands({ clock, random, withdrawn }, (name) => this.#moodOf(name));
     return {
       os: "linux",
@@ -333,10 +334,8 @@ export class Sim {
       processId: this.starts,
       clock: world,
       random,
-      cryptography: fake.cryptography,
       files: disk.files(gate),
-      machine: fake.machine,
-      terminal: fake.terminal,
+      ...{ cryptography, machine, terminal, network },
       runCommand: (argv, options) => gate.later(() => commands(argv, options)),
       sendHttp: (request) => gate.later(() => this.#send(request)),
       openDatabase: (path) => disk.open(gate, path),
@@ -345,8 +344,7 @@ export class Sim {
         this.#hints.add(listener);
         return () => this.#hints.delete(listener);
       },
-      onStopRequest: () => () => {},
-      watchEventLoop: () => {},
+      ...UNSUPERVISED,
     };
   }
 

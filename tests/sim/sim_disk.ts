@@ -44,6 +44,12 @@ export class SimDisk {
         }),
       trace: () => read(() => ({ steps: [], isWhole: true })),
       writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
+      createBytes: (purpose) => write(purpose, () => {}),
+      appendText: async (purpose, path, text) => {
+        const whole = (this.texts.get(path) ?? "") + text;
+        await write(purpose, () => void this.texts.set(path, whole));
+        return whole.length;
+      },
       // In place: a full disk takes it.
       overwriteText: (purpose, path, text) =>
         this.fault === "full" && this.texts.has(path)
@@ -59,6 +65,8 @@ export class SimDisk {
           return [...new Set(inside.map((name) => name.slice(path.length + 1).split("/")[0]!))];
         }),
       lock: () => read((): FileLock => ({ release: () => {} })),
+      isLocked: () => read(() => false),
+      checkWritable: () => read(() => true),
     };
   }
 

@@ -24,12 +24,16 @@ const PROGRAMS = {
     "/usr/bin/dnf5",
     "/usr/bin/dpkg-query",
     "/usr/bin/gzip",
+    // The agent's own lines, for `pennon diagnostics`.
+    "/usr/bin/journalctl",
     "/usr/bin/ps",
     "/usr/bin/rpm",
     "/usr/bin/lsblk",
     "/usr/bin/systemctl",
+    // The account of the service.
+    "/usr/bin/systemd-sysusers",
   ],
-  macos: ["/bin/df", "/bin/kill", "/bin/ps", "/usr/sbin/ioreg"],
+  macos: ["/bin/df", "/bin/kill", "/bin/launchctl", "/bin/ps", "/usr/sbin/ioreg"],
 };
 
 /** Variables of the environment. `PENNON_*` are the agent's own. */
@@ -37,10 +41,13 @@ const VARIABLES = [
   "HOME",
   "HTTPS_PROXY",
   "HTTP_PROXY",
+  // systemd's, for the agent's state and signs of life.
+  "NOTIFY_SOCKET",
   "NO_COLOR",
   "NO_PROXY",
   "PENNON_*",
   "TERM",
+  "WATCHDOG_USEC",
   "XDG_CONFIG_HOME",
   "XDG_STATE_HOME",
   "http_proxy",
@@ -84,6 +91,9 @@ const FACTS = [
   "uid",
 ];
 
+/** What root changes to become the account of the service: newer versions of Deno have no such name. */
+const ACCOUNT_CALLS = ["setgid", "setuid"];
+
 /** The flags of `deno compile` for a target. */
 export function permissionFlags(target: Target): string[] {
   const common = [
@@ -93,7 +103,9 @@ export function permissionFlags(target: Target): string[] {
     // Of the main thread, which gives it up when it has started the worker with less (main.ts).
     "--allow-write",
     "--unstable-worker-options",
-    `--allow-sys=${FACTS.join()}`,
+    // Datagrams to systemd's socket.
+    "--unstable-net",
+    `--allow-sys=${[...FACTS, ...target.os === "linux" ? ACCOUNT_CALLS : []].join()}`,
   ];
   if (target.os === "windows") {
     return [

@@ -15,7 +15,10 @@ const OUTAGE_MS = 20_000;
 /** Which RedFlag the server is like; it refuses any but 0.1 and 0.2. */
 const FLAGS = parseArgs(Deno.args, { string: ["age"], boolean: ["keep"], default: { age: "0.1" } });
 
-const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** The exit code after SIGHUP, as shells report it. */
+const HUNG_UP = 129;
 
 /** Every wait of the demo's ends after this; something is broken then. */
 const PATIENCE_MS = 45_000;
@@ -45,8 +48,15 @@ let verdict: number | null = null;
 async function main(): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "pennon-demo-" });
   const stopped = Promise.withResolvers<void>();
-  const stop = () => stopped.resolve();
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
+  let code = 1;
+  const listeners = STOP_SIGNALS.map((signal) => {
+    const stop = () => {
+      if (signal === "SIGHUP") code = HUNG_UP;
+      stopped.resolve();
+    };
+    return [signal, stop] as const;
+  });
+  for (const [signal, stop] of listeners) Deno.addSignalListener(signal, stop);
   try {
     const outcome = await Promise.race([play(folder), stopped.promise]) ?? verdict;
     if (outcome !== null) return outcome;
@@ -54,11 +64,11 @@ async function main(): Promise<number> {
   } catch (error) {
     console.error(`\nDemo failed: ${error instanceof Error ? error.message : error}`);
   } finally {
-    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, stop);
+    for (const [signal, stop] of listeners) Deno.removeSignalListener(signal, stop);
     await Promise.all(programs.map((program) => program.stop("SIGKILL")));
     await Deno.remove(folder, { recursive: true });
   }
-  return 1;
+  return code;
 }
 
 async function play(folder: string): Promise<number> {
@@ -107,7 +117,7 @@ async function play(folder: string): Promise<number> {
     status: end,
     recovery: JSON.parse(recovered),
     attempts: agent.lines.map(readAgentLine).filter((line) =>
-      line?.message === "server not reached"
+      typeof line?.["attempt"] === "number"
     ),
     commands: [scan.id, second.id],
     tookS: timeline.elapsedS,

@@ -25,7 +25,7 @@ export class Timeline {
 }
 
 /** Fields that are the demo's own noise, or stand in the line already. */
-const HIDDEN = new Set(["time", "level", "message", "id", "agent", "version", "path"]);
+const HIDDEN = new Set(["time", "level", "code", "message", "id", "agent", "version", "path"]);
 
 /** An agent's log line in the demo's words: "connection breaker opened (why: refused, …)". */
 export function describeLine(line: AgentLine): string {

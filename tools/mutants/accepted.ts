@@ -346,8 +346,9 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     file: "src/system/real/regular_file.ts",
     operator: "logical",
-    before: "const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0));",
-    after: "const handle = await open(path, flags | ((constants.O_NONBLOCK)));",
+    before:
+      "const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0)).catch((error) => {",
+    after: "const handle = await open(path, flags | ((constants.O_NONBLOCK))).catch((error) => {",
     reason: "The operator takes undefined for 0, and it is undefined on Windows alone",
   },
   {
@@ -409,13 +410,6 @@ export const ACCEPTED: readonly Accepted[] = [
     after: "const { kind, body } = evictionNotice(evicted, (firstEvictionMs));",
     reason:
       "The statement before it has set the instant where there was none; only its type allows for none",
-  },
-  {
-    file: "src/cli/status_command.ts",
-    operator: "number",
-    before: "const every = describeDuration(identity?.intervalMs ?? 0);",
-    after: "const every = describeDuration(identity?.intervalMs ?? 1);",
-    reason: "Either is rounded to 0 s",
   },
   {
     file: "src/json.ts",

@@ -49,6 +49,11 @@ export const ROWS: readonly Row[] = [
     why: "What the loop promises as a whole",
   },
   {
+    sources: ["src/agent/health.ts", "src/agent/status.ts", "src/cli/"],
+    tests: ["tests/rules/conditions_test.ts"],
+    why: "What an operator reads in each condition of an agent",
+  },
+  {
     sources: ["src/agent/state_directory.ts", "src/loop/command_runner.ts"],
     tests: ["tests/sim/crash_points_test.ts"],
     why: "A crash at every write shows the order in which things reach the disk; it is slow",
@@ -57,6 +62,11 @@ export const ROWS: readonly Row[] = [
     sources: ["src/agent/", "src/cli/"],
     tests: ["tests/e2e/command_line_test.ts"],
     why: "The program itself, started as a user starts it",
+  },
+  {
+    sources: ["src/doctor/"],
+    tests: ["tests/cli/doctor_command_test.ts", "tests/cli/diagnostics_command_test.ts"],
+    why: "The two commands run all of it",
   },
   {
     sources: ["src/breaker/"],

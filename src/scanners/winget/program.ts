@@ -253,6 +253,7 @@ const UPDATE_SOURCE = "run `winget source update` as the same account";
 const ANSWER_ONCE = "run `winget upgrade` as the same account";
 const ACCEPT_ONCE = "run `winget list --accept-source-agreements` as the same account";
 const EXEMPT_SOURCE = "exempt the source from TLS inspection";
+const GIVE_ACCESS = "give the account access to App Installer";
 const INSTALL_VCLIBS = "install the Visual C++ runtime packages (VCLibs)";
 
 /**
@@ -290,7 +291,7 @@ const MEANINGS = meaningsByCode([
   ["8A150064", "transient", "its database of pins could not be opened"],
   ["8A15006A", "transient", "the host is shutting down"],
   ["8A15006D", "transient", "the service is busy or unavailable"],
-  ["80070005", "permanent", "access denied", "give the account access to App Installer"],
+  ["80070005", "permanent", "access denied", GIVE_ACCESS],
   ["80072EE2", "transient", "the source's server did not answer in time"],
   ["80072EE7", "transient", "the source's name could not be resolved"],
   ["80072EFD", "transient", "the source's server could not be reached"],

@@ -38,6 +38,8 @@ const START_SERVICE = 'run "sc.exe config wuauserv start= demand" as an administ
 const AS_SERVICE = "run Pennon as a service (SYSTEM)";
 const LOCALLY =
   `${AS_SERVICE} or locally as an administrator: Windows Update refuses network logons`;
+const NAME_SERVER =
+  'name a WSUS server, or lift the policy "DoNotConnectToWindowsUpdateInternetLocations"';
 const SPACE = "free space on the system drive";
 const REPAIR_STORE =
   "stop the service wuauserv, rename %SystemRoot%\\SoftwareDistribution, start the service again";
@@ -109,7 +111,7 @@ const RANGES: readonly (readonly [first: number, last: number, ...FailureMeaning
 const NO_INTERNET: FailureMeaning = [
   "permanent",
   "a policy blocks Microsoft's update servers, and names no other",
-  'name a WSUS server, or lift the policy "DoNotConnectToWindowsUpdateInternetLocations"',
+  NAME_SERVER,
 ];
 
 /** Describes an error code; an unknown one by the system's message. */

@@ -204,6 +204,27 @@ export function acquireRealLock(path: string): FileLock | undefined {
   };
 }
 
+/**
+ * Whether a process has the lock at `path`, a file that exists. It asks for a shared lock on a handle that
+ * can only read: the holder's exclusive one refuses that. The shared lock lasts for microseconds, but
+ * `acquireRealLock` of another process meets it like a holder in that time, and has to be tried again.
+ *
+ * @throws {Error} if the file cannot be read
+ */
+export function isRealLockHeld(path: string): boolean {
+  checkSqliteFiles(path);
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    database.exec("PRAGMA busy_timeout = 0; SELECT count(*) FROM sqlite_schema");
+    return false;
+  } catch (error) {
+    if (databaseErrorReason(error) === "busy") return true;
+    throw error;
+  } finally {
+    database.close();
+  }
+}
+
 function guard<T>(purpose: string, work: () => T): T {
   try {
     return work();

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import {
+  type Durability,
   FileError,
   type FileErrorReason,
   type FileFacts,
@@ -16,7 +17,7 @@ import {
   type WriteOptions,
 } from "../files.ts";
 import { ReasonedError } from "../reasoned_error.ts";
-import { acquireRealLock, databaseErrorReason } from "./database.ts";
+import { acquireRealLock, databaseErrorReason, isRealLockHeld } from "./database.ts";
 import { commandEnvironment, isWindows, SILENT, systemRoot } from "./environment.ts";
 import {
   factsOf,
@@ -56,7 +57,11 @@ export const realFiles: Files = {
     guard(purpose, path, async () => (await readBytes(path, maxBytes))?.bytes),
   writeText: (purpose, path, text, options) =>
     guard(purpose, path, () => writeText(path, text, options)),
+  createBytes: (purpose, path, bytes, { mode }) =>
+    guard(purpose, path, () => createBytes(path, bytes, mode)),
   overwriteText: (purpose, path, text) => guard(purpose, path, () => overwriteText(path, text)),
+  appendText: (purpose, path, text, { mode }) =>
+    guard(purpose, path, () => appendText(path, text, mode)),
   makeDirectory: (purpose, path, { mode }) => guard(purpose, path, () => makeDirectory(path, mode)),
   remove: (purpose, path) =>
     guard(purpose, path, async () => {
@@ -71,7 +76,15 @@ export const realFiles: Files = {
   trace: (purpose, path) => guard(purpose, path, () => tracePath(path)),
   list: (purpose, path) =>
     guard(purpose, path, async () => await unlessAbsent(namesIn(path)) ?? []),
+  checkWritable: (purpose, path) =>
+    guard(purpose, path, async () => {
+      const file = await openRegular(path, "overwrite");
+      await file?.handle.close();
+      return file !== undefined;
+    }),
   lock: (purpose, path) => guard(purpose, path, () => acquireRealLock(path)),
+  isLocked: (purpose, path) =>
+    guard(purpose, path, () => inspect(path) !== undefined && isRealLockHeld(path)),
 };
 
 async function readText(path: string, maxBytes?: number): Promise<FileText | undefined> {
@@ -109,26 +122,42 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** Draws a new temporary name for each write, so that two writers never share one. */
+/** Draws a new temporary name for each write unless one is given: two writers never share one. */
 async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
-  const { durability = "name" } = options;
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  const { durability = "name", encoding = "utf-8", temporaryPath } = options;
+  const temporary = temporaryPath ?? `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  if (temporaryPath !== undefined) await unlessAbsent(Deno.remove(temporary));
   try {
-    await writeNew(temporary, new TextEncoder().encode(text), { ...options, durability });
+    const bytes = encoding === "utf-16"
+      ? Buffer.from(`\ufeff${text}`, "utf16le")
+      : new TextEncoder().encode(text);
+    await writeNew(temporary, bytes, { mode: options.mode, durability });
     await retryWhileInUse(() => Deno.renameSync(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
   if (durability === "name") await syncParent(path);
-  removeLeftovers(path);
+  if (temporaryPath === undefined) removeLeftovers(path);
+}
+
+/** Leaves no part of a file: one that cannot be written whole is removed. */
+async function createBytes(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  if (await unlessAbsent(Deno.lstat(path)) !== undefined) throw new ExistsError();
+  try {
+    await writeNew(path, bytes, { mode, durability: "content" });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw new ExistsError();
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  }
 }
 
 /** Creates the file with `mode`, before its first byte is written. */
 async function writeNew(
   path: string,
   bytes: Uint8Array,
-  { mode, durability }: Required<WriteOptions>,
+  { mode, durability }: { mode: number; durability: Durability },
 ): Promise<void> {
   const file = Deno.openSync(path, { write: true, createNew: true, mode });
   try {
@@ -154,6 +183,21 @@ async function overwriteText(path: string, text: string): Promise<void> {
         (await file.handle.write(bytes, written, bytes.length - written, null)).bytesWritten;
     }
     await file.handle.datasync();
+  } finally {
+    await file.handle.close();
+  }
+}
+
+async function appendText(path: string, text: string, mode: number): Promise<number> {
+  const bytes = new TextEncoder().encode(text);
+  const file = await openRegular(path, "append");
+  if (!file) {
+    await writeNew(path, bytes, { mode, durability: "none" });
+    return bytes.length;
+  }
+  try {
+    await file.handle.appendFile(bytes);
+    return file.facts.sizeBytes + bytes.length;
   } finally {
     await file.handle.close();
   }
@@ -296,6 +340,12 @@ function isInUse(error: unknown): boolean {
 
 /** A refusal by this module, not by the operating system. */
 class RefusedError extends ReasonedError<FileErrorReason> {}
+
+class ExistsError extends RefusedError {
+  constructor() {
+    super("there is a file of this name", { reason: "exists" });
+  }
+}
 
 async function guard<T>(purpose: string, path: string, work: () => T | Promise<T>): Promise<T> {
   try {

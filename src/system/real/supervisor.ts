@@ -9,6 +9,9 @@
  * that writer holds the process's lock on stderr.
  */
 
+import { LOG_MESSAGES } from "../../log_messages.ts";
+import { SILENT } from "./environment.ts";
+
 type Report =
   | { readonly kind: "alive" }
   | { readonly kind: "watch"; readonly limitMs: number; readonly format: "text" | "json" }
@@ -50,18 +53,20 @@ const PINGS = 10;
 const FAILED = 1;
 
 /** Exit codes as shells report them, 128 + the signal's number. */
-const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 } as const;
+const INTERRUPTED = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 } as const;
 
 type StopSignal = keyof typeof INTERRUPTED;
 
 /** The global scope, as the worker has it. */
 const workerScope = globalThis as unknown as EventTarget & { postMessage(message: Report): void };
 
-/** Windows has no SIGTERM; closing the console or Ctrl-Break comes as SIGBREAK. */
-const STOP_SIGNALS: readonly StopSignal[] = [
-  "SIGINT",
-  Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM",
-];
+/**
+ * On Windows these are what Deno 2.9 knows of Ctrl-C, Ctrl-Break and the closing of the console. Deno 2.6
+ * documents no SIGHUP there, and may refuse it; the C library reports the closing as SIGBREAK then.
+ */
+const STOP_SIGNALS: readonly StopSignal[] = Deno.build.os === "windows"
+  ? ["SIGINT", "SIGBREAK", "SIGHUP"]
+  : ["SIGINT", "SIGTERM"];
 
 export function isWorkerThread(): boolean {
   return "WorkerGlobalScope" in globalThis;
@@ -114,12 +119,41 @@ function onStopMessage(listener: (signal: string) => void): () => void {
 }
 
 function onSignal(listener: (signal: StopSignal) => void): () => void {
-  const ends = STOP_SIGNALS.map((signal) => {
-    const handle = () => listener(signal);
-    Deno.addSignalListener(signal, handle);
-    return () => Deno.removeSignalListener(signal, handle);
-  });
+  const ends = STOP_SIGNALS.map((signal) => onOneSignal(signal, listener));
   return () => ends.forEach((end) => end());
+}
+
+function onOneSignal(signal: StopSignal, listener: (signal: StopSignal) => void): () => void {
+  const handle = () => listener(signal);
+  try {
+    Deno.addSignalListener(signal, handle);
+  } catch (error) {
+    if (Deno.build.os === "windows" && error instanceof TypeError) return () => {};
+    throw error;
+  }
+  return () => Deno.removeSignalListener(signal, handle);
+}
+
+/**
+ * Whether this process was started to ignore SIGHUP, as `nohup` does. Listening for any signal makes
+ * Deno handle SIGHUP too, so this has to begin before. Deno reads no file in /proc without every
+ * permission, but a program that it starts inherits what is ignored.
+ */
+async function ignoresHangup(): Promise<boolean> {
+  if (Deno.build.os !== "linux") return false;
+  const cat = new Deno.Command("/usr/bin/cat", {
+    ...SILENT,
+    args: ["/proc/self/status"],
+    stdout: "piped",
+  });
+  const status = await cat.output().catch(() => null);
+  return isHangupIgnored(new TextDecoder().decode(status?.stdout));
+}
+
+/** Reads `SigIgn` of a process's status: a mask in hexadecimal, in which SIGHUP (1) is the lowest bit. */
+function isHangupIgnored(status: string): boolean {
+  const lastDigit = /^SigIgn:\s*[0-9a-f]*([0-9a-f])$/m.exec(status)?.[1];
+  return lastDigit !== undefined && (Number.parseInt(lastDigit, 16) & 1) === 1;
 }
 
 function report(message: Report): void {
@@ -130,8 +164,15 @@ function report(message: Report): void {
 export function supervise(url: string, options: SuperviseOptions): Promise<number> {
   return new Promise((resolve) => {
     const supervisor = new Supervisor(resolve, options.isAgent);
+    const isIgnored = options.isAgent ? ignoresHangup() : null;
     // Before the worker starts: until here a signal has its default effect.
     onSignal((signal) => supervisor.stop(signal));
+    // Any other command ends at SIGHUP by default, with the same exit code.
+    if (isIgnored !== null && Deno.build.os !== "windows") {
+      onOneSignal("SIGHUP", async (signal) => {
+        if (!await isIgnored) supervisor.stop(signal);
+      });
+    }
     supervisor.start(startWorker(url, options.writable));
     for (const name of ["write", "run", "net"] as const) Deno.permissions.revokeSync({ name });
   });
@@ -171,7 +212,7 @@ class Supervisor {
     worker.onmessage = ({ data }: MessageEvent<Report>) => this.#receive(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#endWith(FAILED, "program crashed", { why: event.message.slice(0, LONGEST_TEXT) });
+      this.#endWith(FAILED, "agent.crashed", { why: event.message.slice(0, LONGEST_TEXT) });
     };
     if (this.#isAgent) this.#watch(DEFAULT_LIMIT_MS);
   }
@@ -182,7 +223,7 @@ class Supervisor {
     if (this.#signal !== undefined || this.#listening === "no") return this.#end(code);
     this.#signal = signal;
     setTimeout(() => {
-      this.#endWith(code, "not stopped in time, ending", { limit_s: STOP_LIMIT_MS / 1_000 });
+      this.#endWith(code, "agent.stop_overdue", { limit_s: STOP_LIMIT_MS / 1_000 });
     }, STOP_LIMIT_MS);
     if (this.#listening === "yes") this.#post({ kind: "stop", signal });
   }
@@ -219,7 +260,7 @@ class Supervisor {
   #ping(): void {
     this.#unanswered += 1;
     if (this.#unanswered <= PINGS) return this.#post({ kind: "ping" });
-    this.#endWith(FAILED, "event loop blocked, ending to be started again", {
+    this.#endWith(FAILED, "agent.blocked", {
       blocked_s: this.#limitMs / 1_000,
     });
   }
@@ -229,19 +270,20 @@ class Supervisor {
   }
 
   /** Ends the process, after a line on stderr if that can be written in time. */
-  #endWith(code: number, message: string, fields: Fields): void {
+  #endWith(code: number, event: LastEvent, fields: Fields): void {
     clearInterval(this.#timer);
     setTimeout(() => this.#end(code), LAST_LINE_MS);
-    const line = new TextEncoder().encode(`${this.#formatLine(message, fields)}\n`);
+    const line = new TextEncoder().encode(`${this.#formatLine(event, fields)}\n`);
     // A thread of Deno writes it and may block; this thread goes on.
     Deno.stderr.write(line).catch(() => {}).finally(() => this.#end(code));
   }
 
   /** Formats a line like those of the log, which runs in the worker. */
-  #formatLine(message: string, fields: Fields): string {
+  #formatLine(code: LastEvent, fields: Fields): string {
     const time = new Date().toISOString();
+    const message = LOG_MESSAGES[code];
     if (this.#format === "json") {
-      return JSON.stringify({ time, level: "error", message, ...fields });
+      return JSON.stringify({ time, level: "error", code, message, ...fields });
     }
     const words = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
     return [time, "ERROR", message, ...words].join(" ");
@@ -249,3 +291,6 @@ class Supervisor {
 }
 
 type Fields = Readonly<Record<string, string | number>>;
+
+/** The code of a line that ends the process. */
+type LastEvent = "agent.crashed" | "agent.stop_overdue" | "agent.blocked";

@@ -71,6 +71,16 @@ export class RealTerminal implements Terminal {
     return new TextDecoder().decode(bytes.subarray(0, sizeBytes));
   }
 
+  async ask(question: string): Promise<string | undefined> {
+    if (!Deno.stdin.isTerminal()) return undefined;
+    this.#clearProgress();
+    writeIfPossible(`${stripControls(question)} `);
+    // A terminal hands over one line at a time.
+    const bytes = new Uint8Array(1_024);
+    const count = await Deno.stdin.read(bytes).catch(() => null);
+    return count === null ? undefined : new TextDecoder().decode(bytes.subarray(0, count)).trim();
+  }
+
   #write(text: string): void {
     if (this.#stdoutIsClosed) return;
     try {

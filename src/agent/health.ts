@@ -1,0 +1,448 @@
+/**
+ * The health of the agent, from its status: pure. What is failed needs an operator now, or loses data;
+ * what is degraded is worse than it should be and waits for the morning. docs/operation.md has the list.
+ */
+
+import { pennonCommand } from "../advice.ts";
+import { describeOperatorAction } from "../connection/operator_words.ts";
+import type { StoredState } from "../loop/state.ts";
+import { describeKeyFault } from "../server/key_trust.ts";
+import { joinNames } from "../wording.ts";
+import type { Status } from "./status.ts";
+
+/** `degraded`: worse than it should be; `failed`: an operator is needed, or data is being lost. */
+export type HealthLevel = "ok" | "degraded" | "failed";
+
+/** One reason why the level is not `ok`. */
+export interface HealthReason {
+  /** Stable: scripts may rely on it. */
+  readonly code: string;
+  readonly level: Exclude<HealthLevel, "ok">;
+  /** What is wrong, without a full stop and without times, for one line. */
+  readonly words: string;
+  /** Since when, in ms since the Unix epoch; `null`: unknown. */
+  readonly sinceMs: number | null;
+  /** Why it is so, where that is not obvious. */
+  readonly because: string | null;
+  /** What to do, without a full stop; commands of Pennon are in backquotes. `null`: nothing, it heals. */
+  readonly next: string | null;
+}
+
+/** The server as the agent last saw it. Instants are in ms since the Unix epoch. */
+export type ServerHealth =
+  /** It accepted the last check-in. */
+  | { readonly state: "reachable"; readonly lastMs: number }
+  /** Nothing arrives there. `offline`: nothing leaves this host. */
+  | ServerTrouble & { readonly state: "unreachable" | "offline" }
+  /** It answers with errors. */
+  | ServerTrouble & { readonly state: "failing" }
+  /** It does not accept this agent. */
+  | ServerTrouble & { readonly state: "refusing" }
+  /** It asks this agent to wait (429, 503). */
+  | { readonly state: "limiting"; readonly lastMs: number | null }
+  /** No agent runs, or it has not checked in yet. */
+  | { readonly state: "unknown"; readonly lastMs: number | null };
+
+interface ServerTrouble {
+  readonly sinceMs: number;
+  readonly why: string;
+}
+
+/** The health of an agent. */
+export interface AgentHealth {
+  readonly level: HealthLevel;
+  /** The most serious first; empty if the level is `ok`. */
+  readonly reasons: readonly HealthReason[];
+  readonly server: ServerHealth;
+  /** See `nextAttemptAtMs`. */
+  readonly nextAttemptAtMs: number | null;
+}
+
+/**
+ * An outage up to here is normal: a restart of the server. In it, five failed attempts open the breaker
+ * after 5 + 10 + 20 + 40 s at most.
+ */
+const OUTAGE_TOLERATED_MS = 75_000;
+
+/** After this long without a server the host is as good as unmanaged. */
+const OUTAGE_FAILED_MS = 24 * 3_600_000;
+
+/** A started agent has checked in by then, unless a reason says why not. */
+const FIRST_CHECK_IN_MS = 600_000;
+
+/** An attempt this late means an agent that hangs, a host that slept, or a clock that jumped. */
+const OVERDUE_MS = 600_000;
+const OVERDUE_FAILED_MS = 3_600_000;
+
+/** An event waits for no longer at a server that takes reports. */
+const DELIVERY_MS = 3_600_000;
+
+/** What was evicted or refused is news for this long. */
+const NEWS_MS = 24 * 3_600_000;
+
+/** Share of a limit of the buffer from which on it counts as nearly full. */
+const NEARLY_FULL = 0.9;
+
+/** A cycle of `run --once` counts for this long: it may come once a day. */
+const ONCE_MS = 26 * 3_600_000;
+
+/** Clocks are corrected by some seconds all the time. */
+const CLOCK_TOLERANCE_MS = 60_000;
+
+/** Judges a status. */
+export function assessHealth(status: Status): AgentHealth {
+  const all = [
+    ...assessAgent(status),
+    ...assessServer(status),
+    ...assessKeys(status),
+    ...assessDisk(status),
+    ...assessBuffer(status),
+    ...assessClock(status),
+    ...assessScanners(status),
+  ];
+  const reasons = [
+    ...all.filter(({ level }) => level === "failed"),
+    ...all.filter(({ level }) => level === "degraded"),
+  ];
+  return {
+    level: reasons[0]?.level ?? "ok",
+    reasons,
+    server: serverHealth(status),
+    nextAttemptAtMs: nextAttemptAtMs(status),
+  };
+}
+
+/**
+ * When the running agent will next call the server: the latest instant that the interval, the backoff,
+ * the breaker or a refusal sets. It may be past by a moment. `null`: no agent runs, or it is unknown.
+ */
+export function nextAttemptAtMs(status: Status): number | null {
+  const { holder, identity, state } = status;
+  if (holder === null || identity === null || state === null) return null;
+  // The running agent counts on another clock, and its file was written on this one before the jump.
+  if (clockBackMs(status) > 0) return null;
+  const { breaker, paths, doubt, operatorAction } = state.connection;
+  const instants = [state.nextCheckInAtMs, paths.check_in.notBeforeMs];
+  if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
+  if (operatorAction !== null) instants.push(operatorAction.notBeforeMs);
+  if (breaker.state === "open") instants.push(breaker.untilMs);
+  const known = instants.filter((instant) => instant !== null);
+  return known.length === 0 ? null : Math.max(...known);
+}
+
+/** The server as the agent last saw it. */
+function serverHealth({ holder, identity, state }: Status): ServerHealth {
+  const lastMs = state?.lastCheckInAtMs ?? null;
+  if (holder === null || identity === null || state === null) return { state: "unknown", lastMs };
+  const { outage, doubt, operatorAction, paths } = state.connection;
+  if (operatorAction !== null) {
+    return { state: "refusing", sinceMs: operatorAction.sinceMs, why: operatorAction.why };
+  }
+  if (outage !== null) {
+    const { sinceMs, offline, status } = outage;
+    const why = factOf(outage.why);
+    if (offline) return { state: "offline", sinceMs, why };
+    return { state: status === null ? "unreachable" : "failing", sinceMs, why };
+  }
+  if (doubt?.kind === "token") {
+    return { state: "refusing", sinceMs: doubt.sinceMs, why: "its tokens are not accepted" };
+  }
+  if (paths.check_in.failures > 0) return { state: "limiting", lastMs };
+  return lastMs === null ? { state: "unknown", lastMs } : { state: "reachable", lastMs };
+}
+
+const START = `start it: \`${pennonCommand("run")}\`, or the service of this host`;
+
+function assessAgent(status: Status): HealthReason[] {
+  const { identity, identityError, holder, state, nowMs } = status;
+  if (identityError !== null) {
+    const [words = "", next] = identityError.split(". Next: ");
+    return [failed("identity_unusable", words, { next: next ?? null })];
+  }
+  if (identity === null) {
+    const next = `\`${pennonCommand("register", "--server", "URL", "--token", "TOKEN")}\``;
+    return [failed("not_registered", "this host is not registered", { next })];
+  }
+  if (holder === null) {
+    // No agent can lock a disk that refuses writes: `assessDisk` says so.
+    if (status.disk.refusal !== null) return [];
+    if (state === null && !isDamaged(status)) {
+      return [failed("never_started", "the agent was registered and never started", {
+        next: START,
+      })];
+    }
+    return state !== null && isServedByOnce(state, nowMs)
+      ? []
+      : [failed("agent_not_running", "no agent runs", {
+        next: START,
+      })];
+  }
+  const runningMs = holder.since_ms === null ? 0 : nowMs - holder.since_ms;
+  const hasCheckedIn = state !== null && state.lastCheckInAtMs !== null;
+  if (hasCheckedIn || runningMs < FIRST_CHECK_IN_MS) return [];
+  if (state?.connection.outage || isDamaged(status)) return [];
+  return [degraded("never_checked_in", "the agent runs and has not checked in yet", {
+    sinceMs: holder.since_ms,
+    next: `see its log, then \`${pennonCommand("doctor")}\``,
+  })];
+}
+
+/** Whether the file with the state is there and cannot be read, so that nothing is known of it. */
+function isDamaged({ damaged }: Status): boolean {
+  return damaged.some(({ file }) => file === "state.json");
+}
+
+/** Whether the last work was a cycle of `run --once`, which is as recent as that can be. */
+function isServedByOnce(state: StoredState, nowMs: number): boolean {
+  return state.isOnce && state.lastCheckInAtMs !== null &&
+    nowMs - state.lastCheckInAtMs < ONCE_MS;
+}
+
+function assessServer(status: Status): HealthReason[] {
+  const { holder, identity, state, nowMs } = status;
+  if (identity === null || state === null || (holder === null && !state.isOnce)) return [];
+  const { operatorAction, outage, doubt, breaker } = state.connection;
+  if (operatorAction !== null) {
+    const { cause, facts = {}, sinceMs } = operatorAction;
+    const { what, because, remedy } = describeOperatorAction(cause, facts);
+    const words = `operator action required: ${what}`;
+    return [failed(`operator_action_${cause}`, words, { sinceMs, because, next: remedy })];
+  }
+  const reasons: HealthReason[] = [];
+  if (outage !== null) {
+    const { sinceMs } = outage;
+    const lastsMs = nowMs - sinceMs;
+    const more = { sinceMs, next: outageAdvice(outage) };
+    if (lastsMs >= OUTAGE_FAILED_MS) reasons.push(failed("outage", outageWords(outage), more));
+    else if (
+      // After a cycle of `run --once` no process tries again soon.
+      lastsMs >= OUTAGE_TOLERATED_MS || breaker.state !== "closed" || holder === null
+    ) {
+      reasons.push(degraded("outage", outageWords(outage), more));
+    }
+  } else if (breaker.state !== "closed") {
+    reasons.push(degraded("breaker_open", `the connection is paused: ${breaker.reason}`, {
+      sinceMs: breaker.sinceMs,
+      next: `see the server; \`${pennonCommand("breaker", "reset", "connection")}\` tries at once`,
+    }));
+  }
+  if (doubt?.kind === "token") {
+    reasons.push(degraded("tokens_refused", "the server refuses this agent's tokens", {
+      sinceMs: doubt.sinceMs,
+      next: "see the server's log and database; if it goes on, operator action will be required",
+    }));
+  }
+  if (doubt?.kind === "deleted") {
+    reasons.push(degraded("maybe_deleted", "the server says that it does not know this agent", {
+      sinceMs: doubt.sinceMs,
+      next: "see whether the agent is in the server's dashboard",
+    }));
+  }
+  return [...reasons, ...assessOverdue(status)];
+}
+
+function outageWords({ why, status, offline }: Outage): string {
+  if (offline) return `this host is offline: ${factOf(why)}`;
+  return status === null
+    ? `the server is not reachable: ${factOf(why)}`
+    : `the server answers with errors: ${factOf(why)}`;
+}
+
+/** The fact of a message "Cannot reach "server": fact": the server is known. */
+function factOf(why: string): string {
+  return /^Cannot reach "[^"]*": (.+)$/s.exec(why)?.[1] ?? why;
+}
+
+function outageAdvice({ status, offline }: Outage): string {
+  if (offline) return "see the network of this host; events wait in the buffer meanwhile";
+  return status === null
+    ? "see whether the server runs and can be reached from here; events wait meanwhile"
+    : "see the server's own log; events wait in the buffer meanwhile";
+}
+
+type Outage = NonNullable<StoredState["connection"]["outage"]>;
+
+function assessOverdue(status: Status): HealthReason[] {
+  const dueMs = nextAttemptAtMs(status);
+  if (dueMs === null || status.nowMs - dueMs < OVERDUE_MS) return [];
+  const words = "the next attempt is overdue: the agent hangs, the host slept, or its clock jumped";
+  const more = { sinceMs: dueMs, next: "see the log; restart the agent if it says nothing" };
+  const isLong = status.nowMs - dueMs >= OVERDUE_FAILED_MS;
+  return [isLong ? failed("overdue", words, more) : degraded("overdue", words, more)];
+}
+
+function assessKeys({ identity, signing: { keys }, nowMs }: Status): HealthReason[] {
+  if (identity === null) return [];
+  const fault = describeKeyFault(keys.trust);
+  if (fault !== null) return [failed("signatures_refused", fault.words, { next: fault.next })];
+  const { lastRefusal, refusedCommands } = keys;
+  if (lastRefusal === null || nowMs - lastRefusal.atMs >= NEWS_MS) return [];
+  const { type, why, atMs } = lastRefusal;
+  const many = refusedCommands === 1 ? "a command was" : `${refusedCommands} commands were`;
+  const words = `${many} refused for the signature, the last one ${type}: ${why}`;
+  return [degraded("commands_refused", words, {
+    sinceMs: atMs,
+    next: "see docs/security.md, signed commands: somebody may send commands in the server's name",
+  })];
+}
+
+function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
+  const { note, refusal, bufferError } = disk;
+  const reasons: HealthReason[] = [];
+  if (refusal !== null) {
+    const runs = holder === null ? "; an agent may run on it without its lock" : "";
+    reasons.push(failed("disk_denied", `${DISK_WORDS["denied"]}: ${refusal}${runs}`, {
+      next: DISK_ADVICE["denied"] ?? null,
+    }));
+  } else if (holder !== null && note === null) {
+    const code = disk.isFull ? "full" : "refused";
+    const words = `${DISK_WORDS[code]}: the agent could not even write its state to it`;
+    reasons.push(failed(`disk_${code}`, words, {
+      next: DISK_ADVICE[code] ?? DISK_ADVICE["denied"] ?? null,
+    }));
+  } else if (note !== null && note.disk !== "ok") {
+    const atRisk = note.events + note.acknowledgements === 0
+      ? ""
+      : `; ${note.events} events are in memory alone`;
+    const why = note.why ?? note.disk;
+    reasons.push(
+      failed(`disk_${note.disk}`, `${DISK_WORDS[note.disk] ?? "disk"}: ${why}${atRisk}`, {
+        next: DISK_ADVICE[note.disk] ?? "see the disk of the state directory, and the log",
+      }),
+    );
+  } else if (bufferError !== null) {
+    const words = `the buffer cannot be read: ${bufferError}`;
+    reasons.push(degraded("buffer_unreadable", words, {
+      next: holder === null ? START : "see the log of the agent, which salvages a damaged buffer",
+    }));
+  }
+  for (const { file, why } of damaged) {
+    // A lost key is a reason of its own.
+    if (file === "keys.json") continue;
+    reasons.push(degraded("file_damaged", `"${file}" is damaged: ${why}`, {
+      next: holder === null ? START : null, // It writes the file anew with the next change.
+    }));
+  }
+  return reasons;
+}
+
+const DISK_WORDS: Readonly<Record<string, string>> = {
+  full: "the disk is full",
+  refused: "the disk refuses writes",
+  denied: "the disk is read-only or forbidden",
+  io: "the disk has errors",
+  corrupt: "the buffer is damaged",
+  busy: "another process locks the buffer",
+  gone: "the state directory is gone",
+  held: "the state directory belongs to another agent",
+};
+
+const DISK_ADVICE: Readonly<Record<string, string>> = {
+  full: "make room on the disk of the state directory; the agent then goes on by itself, " +
+    "and a restart before that loses what is in memory",
+  denied: "make the state directory writable for the agent's user; it then goes on by itself",
+  held: "stop one of the two agents, or give it a directory of its own with `--state-dir`",
+};
+
+function assessBuffer({ buffer, limits, state, holder, nowMs }: Status): HealthReason[] {
+  if (buffer === null) return [];
+  const reasons: HealthReason[] = [];
+  const { pending, deadLetters, sizeBytes, oldestPendingMs, evicted, firstEvictionMs } = buffer;
+  if (deadLetters > 0) {
+    const words = deadLetters === 1 ? "1 dead letter waits" : `${deadLetters} dead letters wait`;
+    reasons.push(degraded("dead_letters", `${words} for an operator`, {
+      next: `\`${pennonCommand("events", "list", "--dead")}\`, then requeue or purge them`,
+    }));
+  }
+  const share = Math.max((pending + deadLetters) / limits.maxEvents, sizeBytes / limits.maxBytes);
+  const isFull = share >= NEARLY_FULL;
+  const lost = Object.values(evicted).reduce((sum, count) => sum + count, 0);
+  if (lost > 0 && firstEvictionMs !== null && (isFull || nowMs - firstEvictionMs < NEWS_MS)) {
+    const words = `the buffer was full and ${lost} events were evicted: they are lost`;
+    reasons.push(degraded("evictions", words, {
+      sinceMs: firstEvictionMs,
+      next: "mend the connection; a larger buffer is set by buffer.max_events and buffer.max_size",
+    }));
+  } else if (isFull) {
+    reasons.push(degraded("buffer_nearly_full", "the buffer is nearly full: events will be lost", {
+      next: "mend the connection; a larger buffer is set by buffer.max_events and buffer.max_size",
+    }));
+  }
+  const isConnected = holder !== null && state !== null && state.connection.outage === null &&
+    state.connection.operatorAction === null && state.connection.breaker.state === "closed";
+  if (isConnected && oldestPendingMs !== null && nowMs - oldestPendingMs >= DELIVERY_MS) {
+    reasons.push(degraded("delivery_late", "the server takes check-ins, but events still wait", {
+      sinceMs: oldestPendingMs,
+      next: "see the log for `server failed on a report`, then the server's own log",
+    }));
+  }
+  return reasons;
+}
+
+function assessClock(status: Status): HealthReason[] {
+  if (status.holder === null || clockBackMs(status) === 0) return [];
+  const words =
+    "the clock of this host went back: the times shown are wrong until the next check-in";
+  return [degraded("clock_went_back", words, { next: "see the time service of this host" })];
+}
+
+/** How far the clock went back since the agent started or checked in; 0: it did not. */
+function clockBackMs({ nowMs, holder, state }: Status): number {
+  const latestMs = Math.max(holder?.since_ms ?? -Infinity, state?.lastCheckInAtMs ?? -Infinity);
+  return latestMs - nowMs > CLOCK_TOLERANCE_MS ? latestMs - nowMs : 0;
+}
+
+function assessScanners(status: Status): HealthReason[] {
+  const { scannerBreakers, scans, scanners, identity } = status;
+  if (identity === null) return [];
+  const { enabled, available } = scanners;
+  if (enabled.length === 0) {
+    return [degraded("scanners_disabled", "no scanner is enabled: this host reports no updates", {
+      next: "name some in scanners.enabled",
+    })];
+  }
+  if (available.length === 0) {
+    const words = `no package manager found (looked for ${joinNames(enabled)})`;
+    return [degraded("no_package_manager", words, {
+      next: "see scanners.enabled: the package manager of this host is not among them",
+    })];
+  }
+  const reasons: HealthReason[] = [];
+  for (const name of available) {
+    const breaker = scannerBreakers[name];
+    const scan = scans[name];
+    if (breaker !== undefined && breaker.state !== "closed") {
+      const words = `${name} is paused after ${breaker.failures} failed scans: ${breaker.reason}`;
+      reasons.push(degraded("scanner_paused", words, {
+        sinceMs: breaker.sinceMs,
+        next: `\`${pennonCommand("scan", "--only", name)}\` shows what is wrong; then ` +
+          `\`${pennonCommand("breaker", "reset", name)}\``,
+      }));
+    } else if (scan?.result === "failed") {
+      const words = `the last scan of ${name} failed: ${scan.error ?? "no reason saved"}`;
+      reasons.push(degraded("scan_failed", words, {
+        sinceMs: scan.at_ms,
+        next: `\`${pennonCommand("scan", "--only", name)}\` shows what is wrong`,
+      }));
+    } else if (scan?.result === "degraded") {
+      const words = `the list of ${name} is incomplete or out of date` +
+        (scan.warning == null ? "" : `: ${scan.warning}`);
+      reasons.push(degraded("scan_degraded", words, {
+        sinceMs: scan.at_ms,
+        next: `\`${pennonCommand("scan", "--only", name)}\` names each source`,
+      }));
+    }
+  }
+  return reasons;
+}
+
+type More = Pick<HealthReason, "next"> & Partial<Pick<HealthReason, "sinceMs" | "because">>;
+
+function failed(code: string, words: string, more: More): HealthReason {
+  const { sinceMs = null, because = null, next } = more;
+  return { code, level: "failed", words, sinceMs, because, next };
+}
+
+function degraded(code: string, words: string, more: More): HealthReason {
+  return { ...failed(code, words, more), level: "degraded" };
+}

@@ -1,0 +1,206 @@
+/**
+ * Reads everything that `pennon status` shows, from the files of the state directory. It writes
+ * nothing, and takes no lock that can refuse the start of an agent.
+ */
+
+import type { SavedBreaker } from "../breaker/saved.ts";
+import type { BufferCounts, BufferLimits } from "../buffer/buffer.ts";
+import { type CommandCounts, countCommands } from "../buffer/journal.ts";
+import { BufferError } from "../buffer/schema.ts";
+import { openBufferReadOnly } from "../buffer/store.ts";
+import type { Config } from "../config/settings.ts";
+import { hasDrawnId } from "../host/machine_id.ts";
+import { IDENTITY_FILE, IdentityError, loadIdentity } from "../identity.ts";
+import type { StoredState } from "../loop/state.ts";
+import { type LastScans, readLastScans } from "../scanners/last_scans.ts";
+import { availableScanners } from "../scanners/registry.ts";
+import { loadServerKeys, type ServerKeys, type UnsignedCommands } from "../server/key_trust.ts";
+import { readTokenLife } from "../server/protocol.ts";
+import { DatabaseError } from "../system/database.ts";
+import { FileError } from "../system/files.ts";
+import type { System } from "../system/system.ts";
+import { DISK_STATUS_FILE, type SavedDiskStatus } from "./disk_status.ts";
+import { findLockHolder, type LockHolder } from "./instance_lock.ts";
+import { readSavedBreakers, STATE_FILE } from "./saved_state.ts";
+
+/** Everything that `pennon status` shows. Instants are in ms since the Unix epoch. */
+export interface Status {
+  readonly nowMs: number;
+  /** `null`: this host is not registered, or `identityError` says why that is unknown. */
+  readonly identity:
+    | {
+      readonly agentId: string;
+      readonly serverUrl: string;
+      readonly tokenEndsAtMs: number | null;
+      readonly intervalMs: number;
+    }
+    | null;
+  /** Why the identity cannot be used, with what to do; `null`: it can, or there is none. */
+  readonly identityError: string | null;
+  /** The running agent; `null` if none runs. */
+  readonly holder: LockHolder | null;
+  /** The agent's saved state; `null` before its first run. */
+  readonly state: StoredState | null;
+  /** The keys of the server, and which commands run without a signature before it has shown one. */
+  readonly signing: { readonly keys: ServerKeys; readonly unsigned: UnsignedCommands };
+  /** `null`: there is no buffer, or it cannot be read. */
+  readonly buffer: BufferCounts | null;
+  /** Server commands by progress; `null` as `buffer`. */
+  readonly commands: CommandCounts | null;
+  /** The configured limits of the buffer. */
+  readonly limits: BufferLimits;
+  /** What the running agent says of the disk, and what of it could be read. */
+  readonly disk: DiskStatus;
+  /** By scanner. */
+  readonly scannerBreakers: Readonly<Record<string, SavedBreaker>>;
+  /** The last scan of each scanner. */
+  readonly scans: LastScans;
+  /** The names of the enabled scanners, and of those whose package manager is on this host. */
+  readonly scanners: { readonly enabled: readonly string[]; readonly available: readonly string[] };
+  /** Small files that are there and cannot be understood, with the reason. */
+  readonly damaged: readonly { readonly file: string; readonly why: string }[];
+  /** Whether Pennon drew the machine id, because the host had none of its own. */
+  readonly hasDrawnMachineId: boolean;
+}
+
+/** What is known of the disk below the state directory without writing to it. */
+export interface DiskStatus {
+  /**
+   * The note of the running agent; `null` if none runs, or if that agent has written none: it writes one
+   * when it starts, so the disk has refused everything since.
+   */
+  readonly note: SavedDiskStatus | null;
+  /** Why a file of the agent cannot be written, as on a read-only disk; `null`: none refuses. */
+  readonly refusal: string | null;
+  /** Whether the disk has so little room that a refusal means that it is full. */
+  readonly isFull: boolean;
+  /** Why the buffer could not be read; `null`: it could, or there is none. */
+  readonly bufferError: string | null;
+}
+
+/**
+ * What a full disk may still count as free, and give to no file: ext4 keeps 2 % of the blocks, 16 MiB at
+ * most, for its own use (`reserved_clusters`, https://docs.kernel.org/admin-guide/ext4.html).
+ */
+const FULL_SHARE = 0.05;
+const FULL_BYTES = 64 * 1_048_576;
+
+/** Where the status is read, and the settings that are a part of it. */
+export interface StatusOptions {
+  readonly stateDirectory: string;
+  readonly config: Config;
+}
+
+/**
+ * Reads the status. What is damaged is a part of it, and no error. Throws `FileError` where the
+ * files of the agent may not be read.
+ */
+export async function readStatus(system: System, options: StatusOptions): Promise<Status> {
+  const { files } = system;
+  const { stateDirectory, config } = options;
+  const damaged: { file: string; why: string }[] = [];
+  const noteDamage = (file: string) => (why: string) => void damaged.push({ file, why });
+  const { identity, identityError } = await readIdentity(system, options);
+  const holder = await findLockHolder(system, stateDirectory) ?? null;
+  const note = await DISK_STATUS_FILE.read(files, stateDirectory) ?? null;
+  const isOfHolder = note !== null && note.process_id === holder?.process_id;
+  const { bufferError, ...counts } = await readBuffer(system, options);
+  const available = await availableScanners(system, config.scanners.enabled);
+  return {
+    nowMs: system.clock.nowMs(),
+    identity,
+    identityError,
+    holder,
+    state: await STATE_FILE.read(files, stateDirectory, noteDamage("state.json")) ?? null,
+    signing: {
+      keys: await loadServerKeys(files, stateDirectory, noteDamage("keys.json")),
+      unsigned: config.commands.unsigned,
+    },
+    ...counts,
+    limits: config.buffer,
+    disk: {
+      note: isOfHolder ? note : null,
+      refusal: await findRefusal(system, stateDirectory),
+      isFull: isFull(system.machine.disk(stateDirectory)),
+      bufferError,
+    },
+    scannerBreakers: await readSavedBreakers(
+      system,
+      stateDirectory,
+      noteDamage("scanner-breakers.json"),
+    ),
+    scans: await readLastScans(files, stateDirectory, noteDamage("last-scans.json")),
+    scanners: {
+      enabled: config.scanners.enabled,
+      available: available.map(({ name }) => name),
+    },
+    damaged,
+    hasDrawnMachineId: await hasDrawnId(files, stateDirectory),
+  };
+}
+
+async function readIdentity(
+  system: System,
+  { stateDirectory, config }: StatusOptions,
+): Promise<Pick<Status, "identity" | "identityError">> {
+  try {
+    const found = await loadIdentity(system, stateDirectory);
+    if (found === undefined) return { identity: null, identityError: null };
+    const { agentId, serverUrl, accessToken, intervalMs } = found;
+    return {
+      identity: {
+        agentId,
+        serverUrl,
+        tokenEndsAtMs: readTokenLife(accessToken)?.endMs ?? null,
+        intervalMs: intervalMs ?? config.polling.intervalMs,
+      },
+      identityError: null,
+    };
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    return { identity: null, identityError: error.message };
+  }
+}
+
+/** An agent cannot write down that its disk is read-only; opening a file that is there says it. */
+async function findRefusal({ files }: System, stateDirectory: string): Promise<string | null> {
+  try {
+    for (const file of [DISK_STATUS_FILE, IDENTITY_FILE]) {
+      const isThere = await files.checkWritable("write to the disk", file.pathIn(stateDirectory));
+      if (isThere) break;
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof FileError) return error.message;
+    throw error;
+  }
+}
+
+function isFull(disk: { totalBytes: number; freeBytes: number } | null): boolean {
+  if (disk === null) return false;
+  return disk.freeBytes <= Math.min(FULL_SHARE * disk.totalBytes, FULL_BYTES);
+}
+
+/** Reads the buffer's counts. An unreadable buffer is a part of the status, not an error. */
+async function readBuffer(
+  system: System,
+  { stateDirectory, config }: StatusOptions,
+): Promise<Pick<Status, "buffer" | "commands"> & Pick<DiskStatus, "bufferError">> {
+  try {
+    const opened = await openBufferReadOnly(system, stateDirectory, config.buffer);
+    try {
+      return {
+        buffer: opened?.buffer.counts() ?? null,
+        commands: opened && countCommands(opened.database),
+        bufferError: null,
+      };
+    } finally {
+      opened?.close();
+    }
+  } catch (error) {
+    const isDisk = error instanceof DatabaseError || error instanceof FileError ||
+      error instanceof BufferError;
+    if (!isDisk) throw error;
+    return { buffer: null, commands: null, bufferError: error.message };
+  }
+}

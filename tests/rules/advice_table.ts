@@ -1,0 +1,197 @@
+/** Where each text of advice in `src/` is taken by a test, or who else has to act. */
+
+/**
+ * `situation`: of `tests/e2e/advice_test.ts`, which takes the advice as it is printed. `test`: another test
+ * that takes it, by its file and name. `outside`: what the text wants is outside of Pennon and of a
+ * test's machine, and it says so itself. `frame`: it only stands around texts that have rows of their own. `no advice`: it only looks like one.
+ */
+export type Taken =
+  | { readonly situation: string }
+  | { readonly test: readonly [file: string, name: string] }
+  | { readonly outside: string }
+  | "frame"
+  | "no advice";
+
+const WINDOWS = { outside: "Windows, its policies and its App Installer" } as const;
+const SERVER = { outside: "the server, its address or the network" } as const;
+const NOT_REGISTERED = { situation: "a host that is not registered" } as const;
+const OWNERS = "tests/e2e/owners_test.ts";
+const TAKE_OVER = "tests/e2e/take_over_test.ts";
+
+/** By file: a part of the text that no other text of the file has, and who takes it. */
+export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, taken: Taken])[]>> =
+  {
+    "src/trusted_path.ts": [
+      ['" belongs to user {}. Next: {}', "frame"],
+      ["belongs to user {}. Next: {} {}{}", {
+        test: [OWNERS, "root takes no configuration that others can write, own or replace"],
+      }],
+      ["can be {} by {} (mode {}). Next: {} {}", {
+        test: [OWNERS, "root takes no configuration that others can write, own or replace"],
+      }],
+      ["move the file to a directory that", { situation: "a configuration in the home of a user" }],
+      ['give a "--state-dir" that', { situation: "a state directory in the home of a user" }],
+    ],
+    "src/scanners/scanner.ts": [[". Next: {}", "frame"]],
+    "src/scanners/ignored.ts": [
+      ["in scanners.ignore: {}. Next: {}", { situation: "a pattern that can match nothing" }],
+    ],
+    "src/scanners/winget/program.ts": [
+      ["look at `winget source list`", WINDOWS],
+      ["update App Installer", WINDOWS],
+      ["repair App Installer for this account", WINDOWS],
+      ["look for it under App Package Deployment", WINDOWS],
+      ["free space on the system drive", WINDOWS],
+      ["run `winget source update`", WINDOWS],
+      ["run `winget upgrade`", WINDOWS],
+      ["run `winget list --accept-source-agreements`", WINDOWS],
+      ["exempt the source from TLS inspection", WINDOWS],
+      ["give the account access", WINDOWS],
+      ["install the Visual C++ runtime", WINDOWS],
+    ],
+    "src/scanners/winget/answer.ts": [["Next: update App Installer to 1.29", WINDOWS]],
+    "src/scanners/winupdate/failure.ts": [
+      ["check the host's network", WINDOWS],
+      ["check the address of the update server", WINDOWS],
+      ["look for it under Windows Update", WINDOWS],
+      ["check the host's clock", WINDOWS],
+      ["check the rights on the server", WINDOWS],
+      ["sc.exe config wuauserv", WINDOWS],
+      ["run Pennon as a service (SYSTEM)", WINDOWS],
+      ["or locally as an administrator", WINDOWS],
+      ["name a WSUS server", WINDOWS],
+      ["free space on the system drive", WINDOWS],
+      ["stop the service wuauserv", WINDOWS],
+      [". Next: {}", "frame"],
+    ],
+    "src/scanners/dnf/commands.ts": [
+      ["expects other arguments", { outside: "a dnf that is newer than this Pennon" }],
+      ["subscription-manager register", { outside: "a subscription of Red Hat" }],
+      ["check the repository's key", { outside: "a person who judges a key" }],
+    ],
+    "src/scanners/powershell/powershell.ts": [
+      ["look in the antivirus program's log", WINDOWS],
+      ["it printed none. Next: {}", "frame"],
+      ["have the policy (WDAC, AppLocker)", WINDOWS],
+      ["have the antivirus program", WINDOWS],
+    ],
+    "src/agent/enrol.ts": [
+      ["try again; or delete the agent", { situation: "unregister without its server" }],
+      ["then run {} to remove its tokens here", {
+        situation: "a server that lets no agent delete itself",
+      }],
+      ["the server has deleted the agent", { outside: "the disk" }],
+      ["which no host runs. Next: delete it", { outside: "the disk, and the server's dashboard" }],
+      ["its commands will be refused. Next: {}", { situation: "a key that is not the server's" }],
+      [". Next: {}", "frame"],
+      ["see that this host has a network", SERVER],
+      ["see that the server's address is spelt right", SERVER],
+      ["see that the server runs", SERVER],
+      ["see that the server speaks https", SERVER],
+      ["see that no firewall is between", SERVER],
+      ["see that the address begins with", SERVER],
+      ["see that the address is a RedFlag server's", SERVER],
+      ["see to proxy.http and proxy.https", SERVER],
+      ["finish the server's setup in a browser", {
+        test: [
+          "tests/e2e/command_line_test.ts",
+          "waits for its configuration, and works once it has one",
+        ],
+      }],
+      ["take a registration token from", { situation: "a registration that was refused" }],
+      ["try again in a minute", SERVER],
+      ["see the server's own log", SERVER],
+    ],
+    "src/agent/instance_lock.ts": [["already runs an agent on", { situation: "a second agent" }]],
+    "src/agent/breaker_reset.ts": [
+      ["Cannot reset the breaker", { outside: "the service manager, which restarts the agent" }],
+    ],
+    "src/agent/take_over.ts": [
+      ["names the server", { situation: "RedFlag's configuration names another server" }],
+      ["may still use its identity: {}. Next: {}", "frame"],
+      ["no configuration of RedFlag's agent where that keeps it", {
+        situation: "RedFlag's configuration is in no usual place",
+      }],
+      ["look at the server's log and database", SERVER],
+    ],
+    "src/agent/create_client.ts": [["to a server behind a proxy", { outside: "a proxy with TLS" }]],
+    "src/agent/redflag_config.ts": [
+      ["that agent was never registered", { situation: "RedFlag's agent was never registered" }],
+      ["does not verify its server's certificate", {
+        outside: "an authority of the operator's own",
+      }],
+    ],
+    "src/config.ts": [["did you mean", { test: ["tests/config_test.ts", "did you mean"] }]],
+    "src/cli/status_command.ts": [
+      ["Next: {}", "frame"],
+      ["due now", "no advice"],
+      ["next in {}", "no advice"],
+      ["next attempt in {}", "no advice"],
+      ["the next scan is the probe", "no advice"],
+    ],
+    "src/cli/command.ts": [["Next: {}", NOT_REGISTERED]],
+    "src/cli/cli.ts": [
+      ["Next: pennon help", { test: ["tests/cli/cli_test.ts", "pennon help"] }],
+      ["Next: run this as the agent's user", { outside: "another account" }],
+    ],
+    "src/cli/signing_status.ts": [
+      ["if its new key is right", { situation: "a key that is not the server's" }],
+      ["the server shows the key", "frame"],
+      ["the file with the server's key is lost", "frame"],
+    ],
+    "src/cli/register_command.ts": [
+      ["Next: {}", NOT_REGISTERED],
+      ["Cannot adopt: {}. Next: stop the agent", {
+        situation: "RedFlag's configuration is in no usual place",
+      }],
+      ['Cannot register with "{}"', { situation: "register with another server" }],
+      ["copy it from the server's dashboard", { situation: "a registration that was refused" }],
+      ["The server did not delete the agent", { situation: "unregister without its server" }],
+      ["let an administrator bind the agent", {
+        test: [TAKE_OVER, "is refused by a server of 0.2, until an administrator binds it"],
+      }],
+    ],
+    "src/cli/command_setup.ts": [["but server.url is", { situation: "server.url has changed" }]],
+    "src/cli/events_command.ts": [["Cannot purge event", { outside: "the server's answer" }]],
+    "src/buffer/store.ts": [
+      ["is damaged. Next: start the agent", { situation: "a damaged buffer" }],
+      ["no right to write", { outside: "another account" }],
+    ],
+    "src/buffer/schema.ts": [
+      ["written by an older Pennon", {
+        test: ["tests/buffer/schema_test.ts", "brings a whole database from any version"],
+      }],
+      ["it was written by {}. Next: run that Pennon", { outside: "another version of Pennon" }],
+    ],
+    "src/loop/check_in.ts": [["the disk cannot store commands", { outside: "the disk" }]],
+    "src/connection/operator_words.ts": [
+      ["stop the agent, then run `{}`", { situation: "the identity is corrupt" }],
+      ["delete the agent in the server's dashboard, {}", "frame"],
+      ["look at the server's log and database first", SERVER],
+      ["restore the agent's row", SERVER],
+      ["look at the proxy in between", SERVER],
+      ["install a Pennon of version", { situation: "the server wants a newer version" }],
+      ["pass the header X-Machine-ID on", SERVER],
+      ["if this host is to be that agent", { situation: "the server has another machine id" }],
+      ["delete that agent in the server's dashboard", {
+        situation: "a machine that is registered already",
+      }],
+      ["send as an administrator POST", { situation: "the server has another machine id" }],
+    ],
+    "src/system/real/regular_file.ts": [
+      ["Next: move it away", { situation: "a configuration that is no regular file" }],
+    ],
+    "src/host/redflag_agent.ts": [
+      ["sudo systemctl disable --now redflag-agent", {
+        test: [TAKE_OVER, "takes nothing over while RedFlag's service is active or enabled"],
+      }],
+      ["end it, or {}", { outside: "root, and a process of another program" }],
+      ["sc.exe stop {}", WINDOWS],
+    ],
+    "src/identity.ts": [
+      ["is corrupt. Next: stop the agent", { situation: "the identity is corrupt" }],
+      ["if any of them did, stop the agent", {
+        situation: "other users may have read the identity",
+      }],
+    ],
+  };

@@ -31,67 +31,69 @@ async function secretsOf(host: Host): Promise<string[]> {
 Deno.test({
   name: "diagnostics writes an archive that tar reads, for its user alone, and never over another",
   ignore: await lacks("tar", "gzip"),
-}, async () => {
-  await onHost(async (host) => {
-    await host.register();
-    host.server.queueCommand({ type: "collect_specs" });
-    assertEquals((await host.pennon(["run", "--once"])).code, 0);
-    const config = await Deno.readTextFile(`${host.folder}/config.toml`);
-    await Deno.writeTextFile(
-      `${host.folder}/config.toml`,
-      `${config}[server]\nregistration_token = "${REGISTRATION}"\n` +
-        `[proxy]\nhttps = "http://me:${PASSWORD}@proxy.test:1"\n`,
-    );
-    const archive = `${host.folder}/out.tar.gz`;
-    const words = ["diagnostics", "--output", archive];
-    const unasked = await host.pennon(words);
-    assertEquals(unasked.code, 2);
-    assertStringIncludes(unasked.err, "Next: pennon diagnostics --yes");
-    const { code, out, err } = await host.pennon([...words, "--yes"]);
-    assertEquals([code, err], [0, ""]);
-    const { mode, size } = await Deno.stat(archive);
-    if (Deno.build.os !== "windows") assertEquals((mode ?? 0) & 0o777, 0o600);
-    assert(size < 200_000);
-    const texts = await unpack(`${host.folder}/unpacked`, archive);
-    assertEquals([...texts.keys()].toSorted(), [
-      ...["about.json", "configuration.json", "dead_letters.json", "doctor.json", "doctor.txt"],
-      ...["log.txt", "state.json", "status.json", "status.txt"],
-    ]);
-    for (const name of texts.keys()) assertStringIncludes(out, `  ${name}`);
-    for (const secret of await secretsOf(host)) {
-      assert(secret.length > 8);
-      for (const [name, text] of [...texts, ["stdout", out] as const]) {
-        assert(!text.includes(secret), `${name} has ${secret}`);
+  async fn() {
+    await onHost(async (host) => {
+      await host.register();
+      host.server.queueCommand({ type: "collect_specs" });
+      assertEquals((await host.pennon(["run", "--once"])).code, 0);
+      const config = await Deno.readTextFile(`${host.folder}/config.toml`);
+      await Deno.writeTextFile(
+        `${host.folder}/config.toml`,
+        `${config}[server]\nregistration_token = "${REGISTRATION}"\n` +
+          `[proxy]\nhttps = "http://me:${PASSWORD}@proxy.test:1"\n`,
+      );
+      const archive = `${host.folder}/out.tar.gz`;
+      const words = ["diagnostics", "--output", archive];
+      const unasked = await host.pennon(words);
+      assertEquals(unasked.code, 2);
+      assertStringIncludes(unasked.err, "Next: pennon diagnostics --yes");
+      const { code, out, err } = await host.pennon([...words, "--yes"]);
+      assertEquals([code, err], [0, ""]);
+      const { mode, size } = await Deno.stat(archive);
+      if (Deno.build.os !== "windows") assertEquals((mode ?? 0) & 0o777, 0o600);
+      assert(size < 200_000);
+      const texts = await unpack(`${host.folder}/unpacked`, archive);
+      assertEquals([...texts.keys()].toSorted(), [
+        ...["about.json", "configuration.json", "dead_letters.json", "doctor.json", "doctor.txt"],
+        ...["log.txt", "state.json", "status.json", "status.txt"],
+      ]);
+      for (const name of texts.keys()) assertStringIncludes(out, `  ${name}`);
+      for (const secret of await secretsOf(host)) {
+        assert(secret.length > 8);
+        for (const [name, text] of [...texts, ["stdout", out] as const]) {
+          assert(!text.includes(secret), `${name} has ${secret}`);
+        }
       }
-    }
-    const [agent] = host.server.state().agents;
-    assertStringIncludes(texts.get("status.json") ?? "", agent?.id ?? "no agent");
-    assertStringIncludes(texts.get("configuration.json") ?? "", "@proxy.test:1");
-    assertStringIncludes(texts.get("doctor.txt") ?? "", "OK    health");
-    const again = await host.pennon([...words, "--yes"]);
-    assertEquals(again.code, 1);
-    assertStringIncludes(again.err, "there is a file of this name. Next: name another one");
-  });
+      const [agent] = host.server.state().agents;
+      assertStringIncludes(texts.get("status.json") ?? "", agent?.id ?? "no agent");
+      assertStringIncludes(texts.get("configuration.json") ?? "", "@proxy.test:1");
+      assertStringIncludes(texts.get("doctor.txt") ?? "", "OK    health");
+      const again = await host.pennon([...words, "--yes"]);
+      assertEquals(again.code, 1);
+      assertStringIncludes(again.err, "there is a file of this name. Next: name another one");
+    });
+  },
 });
 
 Deno.test({
   name: "diagnostics asks on a terminal, and writes after a yes alone",
   ignore: await lacks("script"),
-}, async () => {
-  await onHost(async (host) => {
-    for (const [answer, isWritten] of [["n", false], ["y", true]] as const) {
-      const archive = `${host.folder}/${answer}.tar.gz`;
-      // A shell in a terminal of its own runs the words behind it.
-      const inTerminal = `script -qec "$(printf '%s ' "$@")" /dev/null`;
-      const program = host.start(["diagnostics", "--output", archive], {
-        wrap: ["sh", "-c", inTerminal, "sh"],
-        input: `${answer}\n`,
-      });
-      const { code } = await within(program.ended, "the terminal");
-      assertEquals(code, isWritten ? 0 : 1, program.lines.join("\n"));
-      assert(program.lines.some((line) => line.includes(`Write "${archive}"? [y/N]`)));
-      const isThere = await Deno.stat(archive).then(() => true, () => false);
-      assertEquals(isThere, isWritten);
-    }
-  });
+  async fn() {
+    await onHost(async (host) => {
+      for (const [answer, isWritten] of [["n", false], ["y", true]] as const) {
+        const archive = `${host.folder}/${answer}.tar.gz`;
+        // A shell in a terminal of its own runs the words behind it.
+        const inTerminal = `script -qec "$(printf '%s ' "$@")" /dev/null`;
+        const program = host.start(["diagnostics", "--output", archive], {
+          wrap: ["sh", "-c", inTerminal, "sh"],
+          input: `${answer}\n`,
+        });
+        const { code } = await within(program.ended, "the terminal");
+        assertEquals(code, isWritten ? 0 : 1, program.lines.join("\n"));
+        assert(program.lines.some((line) => line.includes(`Write "${archive}"? [y/N]`)));
+        const isThere = await Deno.stat(archive).then(() => true, () => false);
+        assertEquals(isThere, isWritten);
+      }
+    });
+  },
 });

@@ -1,8 +1,5 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TASK } from "../../src/service/task.ts";
-import { sha256Of } from "../../tools/build/digest.ts";
-import { packWindows } from "../../tools/windows_archive.ts";
-import { inFolder } from "./folder.ts";
 import { lacks } from "./lacks.ts";
 
 const SCRIPTS = ["install.ps1", "uninstall.ps1"].map((name) => `packaging/windows/${name}`);
@@ -33,9 +30,10 @@ async function complaints(paths: readonly string[]): Promise<string | null> {
   return new TextDecoder().decode(stdout);
 }
 
-Deno.test(
-  { name: "the scripts for Windows are PowerShell", ignore: await lacks("python3") },
-  async () => {
+Deno.test({
+  name: "the scripts for Windows are PowerShell",
+  ignore: await lacks("python3"),
+  async fn() {
     const found = await complaints(SCRIPTS);
     if (found === null) return console.log("skipped: no tree-sitter-powershell here");
     assertEquals(found, "");
@@ -44,7 +42,7 @@ Deno.test(
     assert((await complaints([broken])) !== "");
     await Deno.remove(broken);
   },
-);
+});
 
 Deno.test("the scripts name accounts by SID and Windows' programs by path, and the task as the agent does", async () => {
   for (const path of SCRIPTS) {
@@ -59,36 +57,4 @@ Deno.test("the scripts name accounts by SID and Windows' programs by path, and t
     assert([...text].every((character) => character <= "~"), path);
   }
   assertStringIncludes(await Deno.readTextFile(SCRIPTS[0]!), `$Task = '${TASK}'\n`);
-});
-
-const UNPACK = `
-import sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as archive:
-    assert archive.testzip() is None
-    archive.extractall(sys.argv[2])
-`;
-
-Deno.test("the archive for Windows has the executable under the sum that install.ps1 reads", async () => {
-  if (await lacks("python3")) return;
-  await inFolder(async (folder) => {
-    await Deno.writeTextFile(`${folder}/built.exe`, "MZ and so on");
-    await packWindows(`${folder}/built.exe`, `${folder}/a.zip`);
-    await packWindows(`${folder}/built.exe`, `${folder}/b.zip`);
-    assertEquals(await sha256Of(`${folder}/a.zip`), await sha256Of(`${folder}/b.zip`));
-    const args = ["-c", UNPACK, `${folder}/a.zip`, `${folder}/out`];
-    assert((await new Deno.Command("python3", { args }).output()).success);
-    const names = Array.from(Deno.readDirSync(`${folder}/out`), ({ name }) => name).sort();
-    assertEquals(names, ["LICENSE", "SHA256SUMS", "install.ps1", "pennon.exe", "uninstall.ps1"]);
-    const [line = "", ...more] = (await Deno.readTextFile(`${folder}/out/SHA256SUMS`)).split("\n");
-    assertEquals(more, [""]);
-    // The expression of install.ps1.
-    assert(/^[0-9a-f]{64} [ *]pennon\.exe$/.test(line), line);
-    assertEquals(line.slice(0, 64), await sha256Of(`${folder}/out/pennon.exe`));
-    const script = await Deno.readTextFile(`${folder}/out/install.ps1`);
-    assertStringIncludes(script, "'^[0-9a-f]{64} [ *]pennon\\.exe$'");
-  });
-});
-
-Deno.test("packing without an executable fails", async () => {
-  await assertRejects(() => packWindows("nowhere/pennon.exe", "nowhere/a.zip"));
 });

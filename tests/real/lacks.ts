@@ -46,13 +46,13 @@ export const PACKAGES = {
 /** A program that a test may ask for. */
 export type Program = keyof typeof PACKAGES;
 
-/** Whether one of `programs` is not on the path: for `ignore` of a test. */
-export async function lacks(...programs: readonly Program[]): Promise<boolean> {
+/** Whether one of `programs`, names or paths, is not there: for `ignore` of a test. Add names to `PACKAGES`. */
+export async function lacks(...programs: readonly string[]): Promise<boolean> {
   return (await missing(programs)).length > 0;
 }
 
-/** Those of `programs` that are not on the path. */
-export async function missing<T extends Program>(programs: readonly T[]): Promise<T[]> {
+/** Those of `programs` that are not there. */
+export async function missing<T extends string>(programs: readonly T[]): Promise<T[]> {
   const found = await Promise.all(programs.map(isThere));
   return programs.filter((_, index) => !found[index]);
 }

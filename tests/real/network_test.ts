@@ -81,55 +81,57 @@ Deno.test("connect() names the address that accepts, and tells a closed port", a
 Deno.test({
   name: "readCertificates() shows a certificate that nobody trusts",
   ignore: await lacks("openssl"),
-}, async () => {
-  await using authority = await Authority.make();
-  const signed = await authority.sign("DNS:one.test,IP:192.0.2.1");
-  await using server = listenTls(signed);
-  const peer = { host: "127.0.0.1", port: server.port, timeoutMs: PATIENCE_MS };
-  const [leaf] = await realNetwork.readCertificates(peer);
-  assertEquals([leaf?.subject, leaf?.issuer], ["signed-0", "Test authority"]);
-  assertEquals(leaf?.names, ["one.test", "192.0.2.1"]);
-  const days = ((leaf?.validToMs ?? 0) - (leaf?.validFromMs ?? 0)) / 86_400_000;
-  assertEquals(days, 2);
-  assert((leaf?.validToMs ?? 0) > Date.now());
+  async fn() {
+    await using authority = await Authority.make();
+    const signed = await authority.sign("DNS:one.test,IP:192.0.2.1");
+    await using server = listenTls(signed);
+    const peer = { host: "127.0.0.1", port: server.port, timeoutMs: PATIENCE_MS };
+    const [leaf] = await realNetwork.readCertificates(peer);
+    assertEquals([leaf?.subject, leaf?.issuer], ["signed-0", "Test authority"]);
+    assertEquals(leaf?.names, ["one.test", "192.0.2.1"]);
+    const days = ((leaf?.validToMs ?? 0) - (leaf?.validFromMs ?? 0)) / 86_400_000;
+    assertEquals(days, 2);
+    assert((leaf?.validToMs ?? 0) > Date.now());
+  },
 });
 
 Deno.test({
   name: "readCertificates() goes through a proxy, with its password, and says what that answers",
   ignore: await lacks("openssl"),
-}, async () => {
-  await using authority = await Authority.make();
-  await using server = listenTls(await authority.sign("DNS:one.test"));
-  const heard: string[] = [];
-  let answer = "200 Go ahead";
-  await using proxy = listen(listenTcp(), async (connection) => {
-    const buffer = new Uint8Array(4_096);
-    const length = await connection.read(buffer);
-    heard.push(new TextDecoder().decode(buffer.subarray(0, length ?? 0)));
-    await connection.write(new TextEncoder().encode(`HTTP/1.1 ${answer}\r\n\r\n`));
-    if (!answer.startsWith("200")) return connection.close();
-    const onward = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-    await Promise.allSettled([
-      connection.readable.pipeTo(onward.writable),
-      onward.readable.pipeTo(connection.writable),
-    ]);
-  });
-  const peer = {
-    host: "one.test",
-    port: 443,
-    timeoutMs: PATIENCE_MS,
-    proxyUrl: `http://me:pass@127.0.0.1:${proxy.port}`,
-  };
-  const [leaf] = await realNetwork.readCertificates(peer);
-  assertEquals(leaf?.subject, "signed-0");
-  assertEquals(
-    heard[0],
-    `CONNECT one.test:443 HTTP/1.1\r\nhost: one.test:443\r\n` +
-      `proxy-authorization: Basic ${btoa("me:pass")}\r\n\r\n`,
-  );
-  answer = "403 Forbidden";
-  const error = await assertRejects(() => realNetwork.readCertificates(peer), HttpError);
-  assertEquals([error.reason, error.message.includes("HTTP 403")], ["proxy", true]);
+  async fn() {
+    await using authority = await Authority.make();
+    await using server = listenTls(await authority.sign("DNS:one.test"));
+    const heard: string[] = [];
+    let answer = "200 Go ahead";
+    await using proxy = listen(listenTcp(), async (connection) => {
+      const buffer = new Uint8Array(4_096);
+      const length = await connection.read(buffer);
+      heard.push(new TextDecoder().decode(buffer.subarray(0, length ?? 0)));
+      await connection.write(new TextEncoder().encode(`HTTP/1.1 ${answer}\r\n\r\n`));
+      if (!answer.startsWith("200")) return connection.close();
+      const onward = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+      await Promise.allSettled([
+        connection.readable.pipeTo(onward.writable),
+        onward.readable.pipeTo(connection.writable),
+      ]);
+    });
+    const peer = {
+      host: "one.test",
+      port: 443,
+      timeoutMs: PATIENCE_MS,
+      proxyUrl: `http://me:pass@127.0.0.1:${proxy.port}`,
+    };
+    const [leaf] = await realNetwork.readCertificates(peer);
+    assertEquals(leaf?.subject, "signed-0");
+    assertEquals(
+      heard[0],
+      `CONNECT one.test:443 HTTP/1.1\r\nhost: one.test:443\r\n` +
+        `proxy-authorization: Basic ${btoa("me:pass")}\r\n\r\n`,
+    );
+    answer = "403 Forbidden";
+    const error = await assertRejects(() => realNetwork.readCertificates(peer), HttpError);
+    assertEquals([error.reason, error.message.includes("HTTP 403")], ["proxy", true]);
+  },
 });
 
 Deno.test({

@@ -140,14 +140,15 @@ Deno.test("readInput() reads to the end or to its limit", async () => {
 Deno.test({
   name: "ask() reads one line of a terminal, and nothing where there is none",
   ignore: await lacks("script"),
-}, async () => {
-  const code = `terminal.print("<" + await terminal.ask("Go?") + ">");
+  async fn() {
+    const code = `terminal.print("<" + await terminal.ask("Go?") + ">");
     terminal.print("<" + await terminal.ask("Sure?") + ">");`;
-  const asked = await inShell(`printf 'y \\nno\\n' | script -qec "$*" /dev/null`, code);
-  // The terminal repeats what is typed, at any place.
-  const said = asked.out.replaceAll(/(?<!<)(?:y |no)\r\n/g, "");
-  assertEquals(said, "Go? <y>\r\nSure? <no>\r\n");
-  assertEquals((await inShell('"$@" 2>&1 < /dev/null', code)).out, "<undefined>\n<undefined>\n");
+    const asked = await inShell(`printf 'y \\nno\\n' | script -qec "$*" /dev/null`, code);
+    // The terminal repeats what is typed, at any place.
+    const said = asked.out.replaceAll(/(?<!<)(?:y |no)\r\n/g, "");
+    assertEquals(said, "Go? <y>\r\nSure? <no>\r\n");
+    assertEquals((await inShell('"$@" 2>&1 < /dev/null', code)).out, "<undefined>\n<undefined>\n");
+  },
 });
 
 Deno.test({

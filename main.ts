@@ -10,6 +10,7 @@ import {
   realOs,
   realUserId,
 } from "./src/system/real/environment.ts";
+import { notifySocket } from "./src/system/real/service_manager.ts";
 import { isWorkerThread, runInWorker, supervise } from "./src/system/real/supervisor.ts";
 
 if (isWorkerThread()) {
@@ -19,13 +20,12 @@ if (isWorkerThread()) {
     return await cli(Deno.args, realSystem());
   });
 } else if (import.meta.main) {
-  Deno.exit(
-    await supervise(import.meta.url, {
-      writable: stateDirectories(Deno.args),
-      // The agent drains after a stop request; every other command may end at any instant.
-      isAgent: Deno.args[0] === "run",
-    }),
-  );
+  // The agent drains after a stop request; every other command may end at any instant.
+  const isAgent = Deno.args[0] === "run";
+  // To send to a socket is to write to its path.
+  const socket = isAgent ? notifySocket() : undefined;
+  const writable = [...stateDirectories(Deno.args), ...socket === undefined ? [] : [socket]];
+  Deno.exit(await supervise(import.meta.url, { writable, isAgent }));
 }
 
 /**

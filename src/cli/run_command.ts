@@ -50,14 +50,23 @@ export const runCommand: CliCommand = {
       });
       const { agentId, serverUrl } = identity;
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
+      const manager = await system.connectServiceManager(stateDirectory);
+      const report = async (state: "ready" | "stopping") => {
+        const why = await manager.report(state);
+        if (why !== null) log.warning("service manager not reached", { state, why });
+      };
+      await report("ready");
       const ended = new AbortController();
       const watching = agent.watch(ended.signal);
       try {
-        return await untilStopped(system, log, { agent, once: given.flags.has("once") });
+        const once = given.flags.has("once");
+        const onStop = () => void report("stopping");
+        return await untilStopped(system, log, { agent, once, onStop });
       } finally {
         ended.abort();
         await watching;
         await agent.close();
+        manager.close();
       }
     } finally {
       await lock.release();
@@ -68,13 +77,14 @@ export const runCommand: CliCommand = {
 async function untilStopped(
   system: System,
   log: Log,
-  { agent, once }: { agent: Agent; once: boolean },
+  { agent, once, onStop }: { agent: Agent; once: boolean; onStop: () => void },
 ): Promise<ExitCode> {
   const stop = new AbortController();
   const deadline = new AbortController();
   const done = new AbortController();
   const endListening = system.onStopRequest((signal) => {
     log.info("stopping", { signal });
+    onStop();
     stop.abort(new Error(`stopped: ${signal}`));
     system.clock.sleep(DRAIN_MS, done.signal).then(
       () => deadline.abort(new Error("no time left to drain")),

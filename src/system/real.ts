@@ -7,6 +7,7 @@ import { readRealEnvironment, realOs } from "./real/environment.ts";
 import { realFiles } from "./real/files.ts";
 import { onRealHostEvent, realMachine } from "./real/machine.ts";
 import { runRealCommand } from "./real/process.ts";
+import { connectServiceManager } from "./real/service_manager.ts";
 import { onStopRequest, watchEventLoop } from "./real/supervisor.ts";
 import { RealTerminal } from "./real/terminal.ts";
 import type { SendHttp } from "./http.ts";
@@ -31,6 +32,7 @@ export function realSystem(): System {
     onHostEvent: onRealHostEvent,
     onStopRequest,
     watchEventLoop,
+    connectServiceManager,
   };
 }
 

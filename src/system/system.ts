@@ -38,6 +38,14 @@ export type HostEvent = "woke" | "network_up";
 /** A random number in [0, 1). Tests seed it. */
 export type Random = () => number;
 
+/** The service manager that started this process, if there is one that wants to hear of it. */
+export interface ServiceManager {
+  /** Reports that the agent runs, or that it ends. Resolves with why it could not, or with `null`. */
+  report(state: "ready" | "stopping"): Promise<string | null>;
+  /** Ends the signs of life for its watchdog, too. */
+  close(): void;
+}
+
 /** Everything the agent uses of its surroundings. */
 export interface System {
   /** The one that this process runs on. */
@@ -78,6 +86,11 @@ export interface System {
    * blocked for `limitMs`. Another thread does that, since a blocked program cannot.
    */
   watchEventLoop(limitMs: number, format: "text" | "json"): void;
+  /**
+   * Connects to the service manager that started this process; its watchdog gets signs of life from now
+   * on. `stateDirectory` must exist. Never rejects; without a service manager, a report does nothing.
+   */
+  connectServiceManager(stateDirectory: string): Promise<ServiceManager>;
 }
 
 /** Standard input, output and error. Output is stripped of what controls a terminal. */

@@ -87,3 +87,21 @@ Deno.test("neither the log nor status shows a renewed token that the server repe
     for (const token of [tokens[0]!, tokens[2]!]) assert(!text.includes(token), text);
   }
 });
+
+Deno.test("run reports to the service manager that it runs, that it stops, and then no more", async () => {
+  const { system, running, signal, advance } = await hangingAgent();
+  assertEquals(system.reported, [`connected in ${STATE}`, "ready"]);
+  signal();
+  assertEquals(system.reported.at(-1), "stopping");
+  await advance(4_000);
+  await running;
+  assertEquals(system.reported.slice(2), ["stopping", "closed"]);
+});
+
+Deno.test("run goes on if its service manager cannot be reached, and logs why", async () => {
+  const { system } = await enrolled();
+  system.reportFailure = "no such socket";
+  const { code, err } = await runCli(system, "run", "--once");
+  assertEquals(code, 0);
+  assert(err.includes('service manager not reached state=ready why="no such socket"'), err);
+});

@@ -4,7 +4,14 @@ import { CommandError, type RunCommand } from "../../src/system/process.ts";
 import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
-import type { HostEvent, Machine, Os, System, Terminal } from "../../src/system/system.ts";
+import type {
+  HostEvent,
+  Machine,
+  Os,
+  ServiceManager,
+  System,
+  Terminal,
+} from "../../src/system/system.ts";
 import { openRealDatabase } from "../../src/system/real/database.ts";
 import { promptCryptography } from "./cryptography.ts";
 import { FakeClock } from "./clock.ts";
@@ -47,6 +54,11 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** For an agent that no service manager has started. */
+export function noServiceManager(): Promise<ServiceManager> {
+  return Promise.resolve({ report: () => Promise.resolve(null), close: () => {} });
+}
+
 /** The id that most hosts have. */
 export const MACHINE_ID: readonly [path: string, text: string] = [
   "/etc/machine-id",
@@ -83,6 +95,9 @@ export class FakeSystem implements System {
   stopListeners = new Set<(signal: string) => void>();
   /** The limit that the program wants its event loop held to. */
   watchedMs: number | null = null;
+  /** What the service manager was told, and its answer: why it could not be told. */
+  reported: string[] = [];
+  reportFailure: string | null = null;
 
   constructor(seed: number = 1) {
     this.random = seededRandom(seed);
@@ -124,6 +139,17 @@ export class FakeSystem implements System {
 
   watchEventLoop(limitMs: number): void {
     this.watchedMs = limitMs;
+  }
+
+  connectServiceManager(stateDirectory: string): Promise<ServiceManager> {
+    this.reported.push(`connected in ${stateDirectory}`);
+    return Promise.resolve({
+      report: (state) => {
+        this.reported.push(state);
+        return Promise.resolve(this.reportFailure);
+      },
+      close: () => void this.reported.push("closed"),
+    });
   }
 }
 

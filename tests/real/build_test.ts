@@ -40,7 +40,8 @@ Deno.test("on Linux and macOS nothing is allowed whole but the network, reading 
     assertEquals(
       flags.filter((flag) => !flag.includes("=")),
       // Writing is what the worker's own permissions narrow: supervisor_test.ts.
-      ["--no-prompt", "--allow-net", "--allow-read", "--allow-write", "--unstable-worker-options"],
+      ["--no-prompt", "--allow-net", "--allow-read", "--allow-write", "--unstable-worker-options"]
+        .concat("--unstable-net"),
     );
     const programs = all(flags, "--allow-run");
     assert(programs.length > 0 && programs.every((program) => program.startsWith("/")));

@@ -37,9 +37,12 @@ const VARIABLES = [
   "HOME",
   "HTTPS_PROXY",
   "HTTP_PROXY",
+  // systemd's, for the agent's state and signs of life.
+  "NOTIFY_SOCKET",
   "NO_COLOR",
   "NO_PROXY",
   "PENNON_*",
+  "WATCHDOG_USEC",
   "XDG_CONFIG_HOME",
   "XDG_STATE_HOME",
   "http_proxy",
@@ -92,6 +95,8 @@ export function permissionFlags(target: Target): string[] {
     // Of the main thread, which gives it up when it has started the worker with less (main.ts).
     "--allow-write",
     "--unstable-worker-options",
+    // Datagrams to systemd's socket.
+    "--unstable-net",
     `--allow-sys=${FACTS.join()}`,
   ];
   if (target.os === "windows") {

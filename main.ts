@@ -3,6 +3,7 @@
  * to the state directory only, and exits with its code. The worker runs the command line.
  */
 
+import { splitWords } from "./src/cli/options.ts";
 import { locations } from "./src/config/locations.ts";
 import {
   readRealEnvironment,
@@ -21,7 +22,7 @@ if (isWorkerThread()) {
   });
 } else if (import.meta.main) {
   // The agent drains after a stop request; every other command may end at any instant.
-  const isAgent = Deno.args[0] === "run";
+  const isAgent = splitWords(Deno.args).name === "run";
   // To send to a socket is to write to its path.
   const socket = isAgent ? notifySocket() : undefined;
   const writable = [...stateDirectories(Deno.args), ...socket === undefined ? [] : [socket]];

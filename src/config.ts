@@ -10,7 +10,7 @@ import { FileError } from "./system/files.ts";
 import { quoteWords } from "./redact.ts";
 import { safeJson } from "./strip_controls.ts";
 import type { System } from "./system/system.ts";
-import { suggest } from "./wording.ts";
+import { didYouMean } from "./wording.ts";
 
 /** An invalid configuration, with one line per problem. The command line exits with 2. */
 export class ConfigError extends Error {
@@ -152,8 +152,7 @@ async function readWritten(
     const known = ALL_SETTINGS.map(({ path }) => path);
     const unknown = [...written].filter(([path]) => !known.includes(path));
     for (const [path, { line }] of unknown.slice(0, MAX_NAMED_UNKNOWN)) {
-      const hint = suggest(path, known);
-      const next = hint === undefined ? "" : `; did you mean "${hint}"?`;
+      const next = didYouMean(path, known);
       const name = quoteWords(path, QUOTE_LIMIT);
       problems.push(`Cannot read ${file}, line ${line}: "${name}" is no setting${next}`);
     }

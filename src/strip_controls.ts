@@ -33,6 +33,16 @@ export function stripControls(text: string, allowed: Allowed = ""): string {
   return safe;
 }
 
+/** What switches a colour on and off again (SGR: ECMA-48, 8.3.117): a few parameters, no other control. */
+// deno-lint-ignore no-control-regex
+const COLOUR = /(\x1b\[(?:\d{1,2}(?:;\d{1,2}){0,2})m)/;
+
+/** `stripControls` for text that the agent has coloured: colours stay, line breaks and tabs too. */
+export function stripAllButColours(text: string): string {
+  return text.split(COLOUR)
+    .map((part, index) => index % 2 === 1 ? part : stripControls(part, "\n\t")).join("");
+}
+
 /** The start of the result of `stripControls`: all, or more than `limit` UTF-16 characters. */
 export function stripPrefix(text: string, limit: number, allowed: Allowed = ""): string {
   let safe = "";

@@ -6,6 +6,13 @@ export function joinNames(names: readonly string[], most = 10): string {
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
+/** The end of a message about an unknown word: `; did you mean "--json"?`, or nothing if none is near. */
+export function didYouMean(word: string, known: readonly string[], front = ""): string {
+  const hint = suggest(word, known);
+  return hint === undefined ? "" : `; did you mean "${front}${hint}"?`;
+}
+
+/** Edits at most, and at most half of the word's characters: "x" is no mistyped "run". */
 const FARTHEST = 3;
 
 /** Finds the one of `known` that is nearest to `word` by edit distance; `undefined` if none is near. */
@@ -15,7 +22,8 @@ export function suggest(word: string, known: readonly string[]): string | undefi
   const ranked = known
     .map((other) => ({ other, away: distance(word, other) }))
     .sort((a, b) => a.away - b.away)[0];
-  return ranked && ranked.away <= FARTHEST ? ranked.other : sameKey;
+  const farthest = Math.min(FARTHEST, Math.ceil(word.length / 2));
+  return ranked && ranked.away <= farthest ? ranked.other : sameKey;
 }
 
 /** Levenshtein distance: insertions, deletions and replacements of one character. */

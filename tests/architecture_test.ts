@@ -26,7 +26,7 @@ Deno.test("every unit test stands where its source stands", async () => {
     .map(({ path }) => path)
     .filter((path) => path.endsWith("_test.ts"))
     .filter((path) =>
-      !/^tests\/(real|e2e|windows|fakes|sim|fleet|fuzz|mutants|rules|storm)\//.test(path) &&
+      !/^tests\/(real|e2e|windows|fakes|sim|fleet|fuzz|man|mutants|rules|storm)\//.test(path) &&
       !/^tests\/(architecture|modules)_test\.ts$/.test(path)
     );
   const orphans = tests.filter((path) =>

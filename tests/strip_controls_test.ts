@@ -4,6 +4,7 @@ import {
   type Allowed,
   hasControls,
   safeJson,
+  stripAllButColours,
   stripControls,
   stripPrefix,
 } from "../src/strip_controls.ts";
@@ -145,4 +146,25 @@ Deno.test("safeJson() means the same, is safe to show, and breaks lines only whe
       assertEquals(JSON.parse(json), JSON.parse(JSON.stringify(value)));
     },
   ));
+});
+
+Deno.test("stripAllButColours() keeps colours, line breaks and tabs, and strips every other sequence", () => {
+  const kept = "\x1b[1;31mred\x1b[0m\tand\nplain";
+  assertEquals(stripAllButColours(kept), kept);
+  for (
+    const other of [
+      "\x1b[2J",
+      "\x1b[?25l",
+      "\x1b]0;title\x07",
+      "\x1b[38;2;1;2;3;4m",
+      "\x1b[100000m",
+    ]
+  ) {
+    assertEquals(stripAllButColours(other), stripControls(other), JSON.stringify(other));
+  }
+  fc.assert(fc.property(anyString(), (text) => {
+    // deno-lint-ignore no-control-regex
+    const rest = stripAllButColours(text).replaceAll(/\x1b\[[\d;]+m/g, "");
+    assertEquals(stripControls(rest, "\n\t"), rest);
+  }));
 });

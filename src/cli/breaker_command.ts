@@ -7,27 +7,34 @@ import { SCANNER_NAMES } from "../scanners/registry.ts";
 import { Secrets } from "../redact.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
-import { type CliCommand, type ExitCode, JSON_OPTION, UsageError } from "./command.ts";
+import { type CliCommand, type ExitCode, JSON_OPTION } from "./command.ts";
 import { type CommandSettings, openLog, openSettings } from "./command_setup.ts";
 import { formatTable } from "./table.ts";
 import { describeDuration, isoInstant, outputWidth } from "./terminal_text.ts";
 
 /** A reset goes to the running agent, or to its files if none runs. */
 export const breakerCommand: CliCommand = {
-  usage: "list | reset NAME [--json]",
+  usage: "[list | reset NAME] [--json]",
   details: [
     `NAME is "connection", or a scanner's: ${SCANNER_NAMES.join(", ")}. A reset`,
     "closes the breaker and ends its waits; a running agent retries at once.",
   ],
   options: [JSON_OPTION],
   maxArguments: 2,
+  actions: [
+    { name: "list", summary: "List the breakers; without an action too" },
+    {
+      name: "reset",
+      argument: { name: "NAME", choices: [CONNECTION, ...SCANNER_NAMES] },
+      summary: "Close a breaker",
+    },
+  ],
   async run(system, given) {
-    const [action = "list", name] = given.positional;
+    const [action, name = ""] = given.positional;
     const settings = await openSettings(system, given);
     const asJson = given.flags.has("json");
-    if (action === "list" && name === undefined) return await list(system, settings, asJson);
     if (action === "reset") return await reset(system, settings, { name, asJson });
-    throw new UsageError(`Cannot run "breaker ${given.positional.join(" ")}": no such action`);
+    return await list(system, settings, asJson);
   },
 };
 
@@ -74,12 +81,8 @@ function breakersAsTable(
 async function reset(
   system: System,
   settings: CommandSettings,
-  { name, asJson }: { name: string | undefined; asJson: boolean },
+  { name, asJson }: { name: string; asJson: boolean },
 ): Promise<ExitCode> {
-  const names = [CONNECTION, ...SCANNER_NAMES];
-  if (name === undefined || !names.includes(name)) {
-    throw new UsageError(`Cannot reset "${name ?? ""}": the breakers are ${names.join(", ")}`);
-  }
   const { stateDirectory, config } = settings;
   const log = openLog(system, config, new Secrets());
   const { byAgent } = await closeBreaker(system, { stateDirectory, log }, name);

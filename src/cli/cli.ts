@@ -4,18 +4,21 @@ import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
+import { didYouMean } from "../wording.ts";
 import {
-  type Arguments,
+  type ActionSpec,
+  type ArgumentSpec,
   type CliCommand,
+  type DescribedCommand,
   type ExitCode,
-  GLOBAL_OPTIONS,
   type ListedCommand,
   NotRegisteredError,
-  type OptionSpec,
+  readAction,
   readArguments,
   REGISTER_HINT,
   UsageError,
 } from "./command.ts";
+import { GLOBAL_OPTIONS, type OptionSpec, type SplitWords, splitWords } from "./options.ts";
 
 /**
  * The commands in the order of the help. The code of a command is loaded when that command is used, so
@@ -67,30 +70,50 @@ const COMMANDS: readonly ListedCommand[] = [
     summary: "Show the version",
     load: async () => (await import("./version_command.ts")).versionCommand,
   },
+  {
+    name: "completion",
+    summary: "Print the completions of a shell",
+    load: () => Promise.resolve(completionCommand),
+  },
 ];
+
+const HELP = { name: "help", summary: "Show what a command does" };
 
 /** Runs `pennon` with these words after its name; returns the exit code. Never throws. */
 export async function cli(words: readonly string[], system: System): Promise<ExitCode> {
+  const split = splitWords(words);
   try {
-    return await dispatch(words, system);
+    return await dispatch(split, system);
   } catch (error) {
-    return reportError(error, system);
+    return reportError(error, system, split.name);
   }
 }
 
-async function dispatch(words: readonly string[], system: System): Promise<ExitCode> {
-  const [name = "help", ...rest] = words;
-  if (name === "help" || name === "--help" || name === "-h") return await help(rest, system);
-  const listed = findCommand(name === "--version" ? "version" : name);
+async function dispatch({ before, name, after }: SplitWords, system: System): Promise<ExitCode> {
+  if (name === undefined) return helpWithoutCommand(before, system);
+  if (name === HELP.name) return await help(after, system);
+  const listed = findCommand(name);
   const command = await listed.load();
-  const given: Arguments = readArguments(rest, command.options, command.maxArguments);
-  if (!given.flags.has("help")) return await command.run(system, given);
+  const given = readArguments([...before, ...after], command.options, command.maxArguments);
+  if (!given.flags.has("help")) {
+    return await command.run(system, readAction(name, command, given));
+  }
   system.terminal.print(describeCommand(listed, command));
   return 0;
 }
 
+/** The help, if it was asked for, or if there are no words at all. */
+function helpWithoutCommand(words: readonly string[], { terminal }: System): ExitCode {
+  const { flags } = readArguments(words, [], 0);
+  if (words.length > 0 && !flags.has("help")) {
+    throw new UsageError(`Cannot read "${words[0]}": it is given without a command`);
+  }
+  terminal.print(describeCommands(COMMANDS));
+  return 0;
+}
+
 async function help([name]: readonly string[], { terminal }: System): Promise<ExitCode> {
-  if (name === undefined || name === "help" || name.startsWith("-")) {
+  if (name === undefined || name === HELP.name || name.startsWith("-")) {
     terminal.print(describeCommands(COMMANDS));
     return 0;
   }
@@ -102,15 +125,31 @@ async function help([name]: readonly string[], { terminal }: System): Promise<Ex
 function findCommand(name: string): ListedCommand {
   const listed = COMMANDS.find((command) => command.name === name);
   if (listed) return listed;
-  const fact = name.startsWith("-") ? "options come after the command" : "no such command";
-  throw new UsageError(`Cannot run "${name}": ${fact}`);
+  const hint = didYouMean(name, [...COMMANDS, HELP].map((command) => command.name));
+  throw new UsageError(`Cannot run "${name}": no such command${hint}`);
+}
+
+/** Every command with its options, its actions and its arguments, `help` among them. */
+export async function describedCommands(): Promise<DescribedCommand[]> {
+  const described = await Promise.all(COMMANDS.map(async ({ name, summary, load }) => {
+    const command = await load();
+    return { name, summary, ...command };
+  }));
+  const names = described.map(({ name }) => name);
+  return [...described, {
+    ...HELP,
+    usage: "[COMMAND]",
+    details: [],
+    options: [],
+    argument: { name: "COMMAND", choices: names, isOptional: true },
+  }];
 }
 
 /** Limits of an error's text on stderr. */
 const MOST_LINES = 100;
 const LONGEST_LINE = 2_000;
 
-function reportError(error: unknown, { terminal }: System): ExitCode {
+function reportError(error: unknown, { terminal }: System, name: string | undefined): ExitCode {
   const message = error instanceof Error ? error.message : String(error);
   const lines = message.split("\n");
   for (const line of lines.slice(0, MOST_LINES)) {
@@ -120,7 +159,8 @@ function reportError(error: unknown, { terminal }: System): ExitCode {
     terminal.printError(`pennon: and ${lines.length - MOST_LINES} more lines`);
   }
   if (error instanceof UsageError) {
-    terminal.printError("Next: pennon help");
+    const isKnown = COMMANDS.some((command) => command.name === name);
+    terminal.printError(`Next: pennon help${isKnown ? ` ${name}` : ""}`);
     return 2;
   }
   if (error instanceof ConfigError) return 2;
@@ -139,6 +179,14 @@ function reportError(error: unknown, { terminal }: System): ExitCode {
 /** The part of a command that the list of commands shows; its code is not loaded. */
 export type CommandSummary = Pick<ListedCommand, "name" | "summary">;
 
+/** What each exit code means. */
+export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
+  ["0", "done"],
+  ["1", "failed"],
+  ["2", "misused or badly configured"],
+  ["3", "not registered"],
+];
+
 /** The general help: one line per command, the options of all commands, the exit codes. */
 export function describeCommands(commands: readonly CommandSummary[]): string {
   const rows = commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
@@ -149,12 +197,12 @@ export function describeCommands(commands: readonly CommandSummary[]): string {
     "",
     "Commands:",
     ...rows,
-    `  ${"help".padEnd(12)}Show what a command does`,
+    `  ${HELP.name.padEnd(12)}${HELP.summary}`,
     "",
-    "Options of every command:",
+    "Options of every command, before or after its name:",
     ...describeOptions(GLOBAL_OPTIONS),
     "",
-    "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
+    `Exit codes: ${EXIT_CODES.map(([code, meaning]) => `${code} ${meaning}`).join(", ")}`,
   ].join("\n");
 }
 
@@ -169,17 +217,60 @@ export function describeCommand({ name, summary }: CommandSummary, command: CliC
     `Usage: pennon ${name} ${command.usage}`.trimEnd(),
     "",
     ...(command.details.length === 0 ? [] : [...command.details, ""]),
+    ...describeActions(command.actions ?? []),
     ...own,
     "Options of every command:",
     ...describeOptions(GLOBAL_OPTIONS),
   ].join("\n");
 }
 
+function describeActions(actions: readonly ActionSpec[]): string[] {
+  if (actions.length === 0) return [];
+  const rows = actions.map((action) =>
+    `  ${[action.name, ...describeArgument(action.argument)].join(" ").padEnd(22)}${action.summary}`
+  );
+  return ["Actions:", ...rows, ""];
+}
+
+function describeArgument(argument: ArgumentSpec | undefined): string[] {
+  if (argument === undefined) return [];
+  return [argument.isOptional ? `[${argument.name}]` : argument.name];
+}
+
 function describeOptions(options: readonly OptionSpec[]): string[] {
-  return options.map(({ name, value, valueIsOptional, summary, choices }) => {
-    const shown = valueIsOptional ? `[${value}]` : value;
-    const option = value === undefined ? `--${name}` : `--${name} ${shown}`;
-    const hint = choices ? ` (${choices.join(", ")})` : "";
-    return `  ${option.padEnd(22)}${summary}${hint}`;
+  return options.map((option) => {
+    const hint = option.choices ? ` (${option.choices.join(", ")})` : "";
+    return `  ${describeOption(option).padEnd(22)}${option.summary}${hint}`;
   });
 }
+
+/** `--config FILE`, `-h, --help`. */
+export function describeOption({ name, letter, value, valueIsOptional }: OptionSpec): string {
+  const front = letter === undefined ? "" : `-${letter}, `;
+  if (value === undefined) return `${front}--${name}`;
+  return `${front}--${name} ${valueIsOptional ? `[${value}]` : value}`;
+}
+
+const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
+
+const completionCommand: CliCommand = {
+  usage: SHELLS.join(" | "),
+  details: [
+    "The packages install the completions. Without a package, add one line to the",
+    "file that your shell reads at its start:",
+    "  bash        source <(pennon completion bash)",
+    "  zsh         source <(pennon completion zsh)      (after compinit)",
+    "  fish        pennon completion fish | source",
+    "  PowerShell  pennon completion powershell | Out-String | Invoke-Expression",
+  ],
+  options: [],
+  maxArguments: 1,
+  argument: { name: "SHELL", choices: SHELLS },
+  async run({ terminal }, { positional: [word] }) {
+    const { completionScript } = await import("./completion.ts");
+    const shell = SHELLS.find((known) => known === word);
+    if (shell === undefined) throw new UsageError(`Cannot complete for "${word}": no such shell`);
+    terminal.print(completionScript(shell, await describedCommands()).trimEnd());
+    return 0;
+  },
+};

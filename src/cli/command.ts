@@ -2,6 +2,8 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import type { System } from "../system/system.ts";
+import { didYouMean } from "../wording.ts";
+import { GLOBAL_OPTIONS, type OptionSpec } from "./options.ts";
 
 /** 0 done, 1 failed, 2 misused or badly configured, 3 not registered. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -24,24 +26,42 @@ export interface CliCommand {
   readonly details: readonly string[];
   /** Its own options, besides `GLOBAL_OPTIONS`. */
   readonly options: readonly OptionSpec[];
-  /** The highest number of arguments besides options. */
+  /** The highest number of arguments besides options; an action counts as one. */
   readonly maxArguments: number;
+  /** What its first argument may be. The first action is the one that is meant if none is given. */
+  readonly actions?: readonly ActionSpec[];
+  /** Whether an action must be given. @default false */
+  readonly needsAction?: boolean;
+  /** Its only argument, if it has no actions. `readAction` checks it. @default any words */
+  readonly argument?: ArgumentSpec;
   /** Does the work; prints the answer on stdout. Throws an `Error` that says why it cannot. */
   run(system: System, given: Arguments): Promise<ExitCode>;
 }
 
-/** One option of a command. */
-export interface OptionSpec {
-  /** Without the dashes. */
+/** A command as the help, the manual pages and the completions describe it. */
+export interface DescribedCommand
+  extends
+    Pick<ListedCommand, "name" | "summary">,
+    Pick<CliCommand, "usage" | "details" | "options" | "actions" | "argument"> {}
+
+/** An argument: a word that is neither an option nor its value. */
+export interface ArgumentSpec {
+  /** The placeholder in the help: `ID`. */
   readonly name: string;
-  /** The placeholder for its value in the help; absent if the option takes no value. */
-  readonly value?: string;
-  /** Whether the value may be left out: the option is a flag then. @default false */
-  readonly valueIsOptional?: boolean;
   /** The only values that are allowed. */
   readonly choices?: readonly string[];
+  /** @default false */
+  readonly isOptional?: boolean;
+}
+
+/** What a command can do, if it can do several things: the word after its name. */
+export interface ActionSpec {
+  /** The word: `requeue`. */
+  readonly name: string;
   /** One line for the help. */
   readonly summary: string;
+  /** @default it takes no argument */
+  readonly argument?: ArgumentSpec;
 }
 
 /** Arguments that passed the checks of `readArguments`. */
@@ -56,25 +76,6 @@ export interface Arguments {
 
 /** The option of every command that can print JSON. */
 export const JSON_OPTION: OptionSpec = { name: "json", summary: "Print the answer as JSON" };
-
-/** Options that every command accepts. */
-export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
-  { name: "config", value: "FILE", summary: "Read this configuration file" },
-  { name: "state-dir", value: "DIR", summary: "Use this directory for identity, buffer and state" },
-  {
-    name: "log-level",
-    value: "LEVEL",
-    choices: ["debug", "info", "warning", "error"],
-    summary: "Log this level and above",
-  },
-  {
-    name: "log-format",
-    value: "FORMAT",
-    choices: ["text", "json"],
-    summary: "Format of log lines",
-  },
-  { name: "help", summary: "Show what the command does" },
-];
 
 /** The command line cannot be used this way; exit code 2. */
 export class UsageError extends Error {}
@@ -102,10 +103,14 @@ export function readArguments(
   const parsed = parseArgs(joinValues(words, withValue), {
     string: ["_", ...withValue.map(({ name }) => name)],
     boolean: withoutValue,
-    alias: { help: "h" },
+    alias: Object.fromEntries(
+      known.flatMap(({ name, letter }) => letter === undefined ? [] : [[name, letter]]),
+    ),
     unknown: (word) => {
       if (!word.startsWith("-") || word === "-") return true;
-      throw new UsageError(`Cannot read "${word}": no such option`);
+      const name = word.replace(/^-+/, "").replace(/=.*$/s, "");
+      const hint = didYouMean(name, known.map((option) => option.name), "--");
+      throw new UsageError(`Cannot read "${word}": no such option${hint}`);
     },
   });
   const positional = parsed._.map(String);
@@ -143,7 +148,7 @@ function joinValues(words: readonly string[], withValue: readonly OptionSpec[]):
 
 /** `undefined`: not given; `null`: given without its value. */
 function readValue(
-  { name, value, valueIsOptional, choices }: OptionSpec,
+  { name, value, valueIsOptional, choices, isList }: OptionSpec,
   found: unknown,
   words: readonly string[],
 ): string | null | undefined {
@@ -155,10 +160,67 @@ function readValue(
   if (typeof found !== "string" || found === "") {
     throw new UsageError(`Cannot read "--${name}": it takes a value, ${value}`);
   }
-  if (choices && !choices.includes(found)) {
-    throw new UsageError(
-      `Cannot read "--${name} ${found}": it takes one of ${choices.join(", ")}`,
-    );
+  if (choices === undefined) return found;
+  const parts = isList ? found.split(",").map((part) => part.trim()) : [found];
+  const wrong = parts.find((part) => !choices.includes(part));
+  if (wrong === undefined) return parts.join(",");
+  throw new UsageError(
+    `Cannot read "--${name} ${found}": ${describeChoice(wrong, choices, isList)}`,
+  );
+}
+
+function describeChoice(word: string, choices: readonly string[], isList = false): string {
+  const takes = isList ? `"${word}" is none of` : "it takes one of";
+  return `${takes} ${choices.join(", ")}${didYouMean(word, choices)}`;
+}
+
+/**
+ * Checks the action and the argument of a command against its lists. Puts the first action in front if none
+ * is given. Throws `UsageError`.
+ */
+export function readAction(name: string, command: CliCommand, given: Arguments): Arguments {
+  const { actions } = command;
+  if (actions === undefined) {
+    if (command.argument) checkArgument(name, command.argument, given.positional[0]);
+    return given;
   }
-  return found;
+  const words = given.positional.length > 0 || command.needsAction
+    ? given.positional
+    : [actions[0]?.name ?? ""];
+  const [word] = words;
+  const action = actions.find((known) => known.name === word);
+  const names = actions.map((known) => known.name);
+  if (action === undefined) {
+    const fact = word === undefined
+      ? `it takes an action, one of ${names.join(", ")}`
+      : `no such action; ${describeChoice(word, names)}`;
+    throw new UsageError(`Cannot run "${[name, word ?? []].flat().join(" ")}": ${fact}`);
+  }
+  for (const { name: option, actions: owners } of command.options) {
+    const isGiven = given.flags.has(option) || given.values[option] !== undefined;
+    if (!isGiven || owners === undefined || owners.includes(action.name)) continue;
+    const belongs = owners.map((owner) => `"${name} ${owner}"`).join(" and ");
+    throw new UsageError(`Cannot read "--${option}": it belongs to ${belongs}`);
+  }
+  checkArgument(`${name} ${action.name}`, action.argument, words[1]);
+  return { ...given, positional: words };
+}
+
+function checkArgument(
+  what: string,
+  spec: ArgumentSpec | undefined,
+  word: string | undefined,
+): void {
+  if (spec === undefined) {
+    if (word === undefined) return;
+    throw new UsageError(`Cannot read "${word}": "${what}" takes no argument`);
+  }
+  const { name, choices, isOptional } = spec;
+  if (word === undefined) {
+    if (isOptional) return;
+    const oneOf = choices ? `, one of ${choices.join(", ")}` : "";
+    throw new UsageError(`Cannot run "${what}": it takes an argument, ${name}${oneOf}`);
+  }
+  if (choices === undefined || choices.includes(word)) return;
+  throw new UsageError(`Cannot read "${word}" after "${what}": ${describeChoice(word, choices)}`);
 }

@@ -9,7 +9,7 @@ import { loadServerKeys, NO_SERVER_KEYS } from "../server/key_trust.ts";
 import type { System } from "../system/system.ts";
 import { safeJson } from "../strip_controls.ts";
 import { FileError } from "../system/files.ts";
-import { type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
+import { type CliCommand, JSON_OPTION } from "./command.ts";
 import { openSettings } from "./command_setup.ts";
 import { withServerKeys } from "./signing_status.ts";
 import { formatTable } from "./table.ts";
@@ -26,11 +26,13 @@ export const configCommand: CliCommand = {
   ],
   options: [JSON_OPTION],
   maxArguments: 1,
+  needsAction: true,
+  actions: [
+    { name: "check", summary: "Test the configuration" },
+    { name: "show", summary: "Print each setting, its value and where it comes from" },
+  ],
   async run(system, given) {
     const [action] = given.positional;
-    if (action !== "check" && action !== "show") {
-      throw new UsageError(`Cannot run "config ${action ?? ""}": it takes "check" or "show"`);
-    }
     const { loaded, stateDirectory } = await openSettings(system, given);
     const { file } = loaded;
     const { terminal } = system;

@@ -22,7 +22,7 @@ const SHORTEST_ID = 6;
 
 /** Works on the buffer file, with or without a running agent. */
 export const eventsCommand: CliCommand = {
-  usage: "list [--dead] | show ID | requeue ID | purge ID",
+  usage: "[list [--dead] | show ID | requeue [ID] | purge ID]",
   details: [
     "Events wait in the buffer until the server has accepted them. An event that",
     "the server refuses too often becomes a dead letter: --dead lists those.",
@@ -34,11 +34,21 @@ export const eventsCommand: CliCommand = {
     "up to an hour later if the server answered that event with HTTP 500 or 404.",
   ],
   options: [
-    { name: "dead", summary: "list: only dead letters" },
-    { name: "all", summary: "requeue: all dead letters" },
+    { name: "dead", actions: ["list"], summary: "list: only dead letters" },
+    { name: "all", actions: ["requeue"], summary: "requeue: all dead letters" },
     JSON_OPTION,
   ],
   maxArguments: 2,
+  actions: [
+    { name: "list", summary: "List the events in the buffer; without an action too" },
+    { name: "show", argument: { name: "ID" }, summary: "Print an event with its body" },
+    {
+      name: "requeue",
+      argument: { name: "ID", isOptional: true },
+      summary: "Send a dead letter again; --all sends all",
+    },
+    { name: "purge", argument: { name: "ID" }, summary: "Delete a dead letter" },
+  ],
   async run(system, given) {
     const request = readRequest(given);
     const settings = await openSettings(system, given);
@@ -54,15 +64,10 @@ type EventsRequest =
   | { readonly action: "requeue"; readonly id: string | null }
   | { readonly action: "purge"; readonly id: string };
 
-/** Throws `UsageError` if the words do not fit together. */
+/** Throws `UsageError` if the words do not fit together. The action has been checked. */
 function readRequest({ positional, flags }: Arguments): EventsRequest {
-  const [action = "", id] = positional;
-  if (flags.has("dead") && action !== "list") throw misplaced("dead", "list");
-  if (flags.has("all") && action !== "requeue") throw misplaced("all", "requeue");
+  const [action, id] = positional;
   switch (action) {
-    case "list":
-      if (id !== undefined) throw new UsageError(`Cannot list "${id}": list takes no ID`);
-      return { action, isDead: flags.has("dead") };
     case "show":
     case "purge":
       return { action, id: readId(action, id) };
@@ -71,9 +76,7 @@ function readRequest({ positional, flags }: Arguments): EventsRequest {
       if (id === undefined) return { action, id: null };
       throw new UsageError("Cannot requeue events: it takes an ID or --all, not both");
     default:
-      throw new UsageError(
-        `Cannot run "events ${action}": it takes "list", "show ID", "requeue ID" or "purge ID"`,
-      );
+      return { action: "list", isDead: flags.has("dead") };
   }
 }
 
@@ -86,10 +89,6 @@ function readId(action: "show" | "purge" | "requeue", id: string | undefined): s
   throw new UsageError(
     `Cannot ${action} event: "${id}" is too short, an ID takes ${SHORTEST_ID} characters or more`,
   );
-}
-
-function misplaced(option: string, action: string): UsageError {
-  return new UsageError(`Cannot read "--${option}": it belongs to "events ${action}"`);
 }
 
 async function answer(

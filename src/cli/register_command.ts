@@ -37,6 +37,7 @@ export const registerCommand: CliCommand = {
       name: "adopt",
       value: "FILE",
       valueIsOptional: true,
+      completes: "file",
       summary: "Take over from RedFlag's agent, keeping its id",
     },
     { name: "replace", summary: "Register again even if this host already is" },

@@ -20,6 +20,7 @@ import {
   JSON_OPTION,
   UsageError,
 } from "./command.ts";
+import { type ColouredWord, type Paint, painter } from "./colour.ts";
 import { openSettings } from "./command_setup.ts";
 import { describeSize, isoInstant, outputWidth } from "./terminal_text.ts";
 import { isOwnArchitecture } from "../server/update_item.ts";
@@ -35,7 +36,13 @@ export const scanCommand: CliCommand = {
     "there are updates, 1 if a scanner failed.",
   ],
   options: [
-    { name: "only", value: "NAMES", summary: `Ask only these: ${SCANNER_NAMES.join(", ")}` },
+    {
+      name: "only",
+      value: "NAMES",
+      choices: SCANNER_NAMES,
+      isList: true,
+      summary: "Ask only these",
+    },
     { name: "refresh", summary: "Download new package lists first" },
     JSON_OPTION,
     { name: "csv", summary: "Print the answer as CSV" },
@@ -60,8 +67,9 @@ export const scanCommand: CliCommand = {
       refresh: given.flags.has("refresh"),
       cacheDirectory: `${stateDirectory}/cache`,
     });
-    system.terminal.print(await format(system, given, { reports, names, startedMs }));
     const isTable = !given.flags.has("json") && !given.flags.has("csv");
+    const answer = await format(system, given, { reports, names, startedMs });
+    system.terminal.print(answer, { colours: isTable });
     printWarnings(system, reports, isTable);
     const missing = names.filter((name) => !reports.some((report) => report.name === name));
     return exitCode(system, reports, only === undefined ? [] : missing);
@@ -109,6 +117,7 @@ async function format(
   return await scanAsText(scan.reports, {
     width: outputWidth(system.terminal),
     machine: system.architecture,
+    paint: painter(system),
   });
 }
 
@@ -279,16 +288,29 @@ function csvCell(value: unknown): string {
 const INSTALLED = 1;
 const AVAILABLE = 2;
 
-const COLUMNS: readonly Column[] = [
-  { title: "PACKAGE", narrowest: 22 },
-  { title: "INSTALLED", narrowest: 12, spare: 4, differsFrom: AVAILABLE },
-  { title: "AVAILABLE", narrowest: 12, differsFrom: INSTALLED },
-  { title: "SECURITY" },
-  { title: "STATE" },
-  { title: "SIZE", alignRight: true, spare: 3 },
-  { title: "REBOOT", spare: 2 },
-  { title: "SOURCE", narrowest: 16, spare: 1 },
-];
+function columns(paint: Paint): readonly Column[] {
+  return [
+    { title: "PACKAGE", narrowest: 22 },
+    { title: "INSTALLED", narrowest: 12, spare: 4, differsFrom: AVAILABLE },
+    { title: "AVAILABLE", narrowest: 12, differsFrom: INSTALLED },
+    { title: "SECURITY", paint: (shown, cell) => paint(SECURITY_COLOURS.get(cell) ?? null, shown) },
+    {
+      title: "STATE",
+      paint: (shown, cell) => paint(cell === "upgradable" ? null : "not_now", shown),
+    },
+    { title: "SIZE", alignRight: true, spare: 3 },
+    { title: "REBOOT", spare: 2 },
+    { title: "SOURCE", narrowest: 16, spare: 1 },
+  ];
+}
+
+/** The words of the column SECURITY that have a colour. */
+const SECURITY_COLOURS: ReadonlyMap<string, ColouredWord> = new Map([
+  ["critical", "critical"],
+  ["important", "important"],
+  ["moderate", "moderate"],
+  ["yes", "security"],
+]);
 
 /** How a table is shown. */
 export interface TableOptions {
@@ -296,6 +318,8 @@ export interface TableOptions {
   readonly width: number;
   /** The host's processor as `uname -m` names it: packages for other processors show theirs. */
   readonly machine: string;
+  /** Colours the severity and the state. @default no colour */
+  readonly paint?: Paint;
 }
 
 /**
@@ -305,7 +329,7 @@ export interface TableOptions {
  */
 export async function scanAsText(
   reports: readonly ScanReport[],
-  { width, machine }: TableOptions,
+  { width, machine, paint = (_, text) => text }: TableOptions,
 ): Promise<string> {
   const updates = reports.flatMap((report) => report.updates);
   const rows = updates.toSorted(compareUpdates).map((update) => [
@@ -327,7 +351,7 @@ export async function scanAsText(
   ];
   if (rows.length === 0) return summary.join("\n");
   const { formatTable } = await import("./table.ts");
-  return [...formatTable(COLUMNS, rows, width), "", ...summary].join("\n");
+  return [...formatTable(columns(paint), rows, width), "", ...summary].join("\n");
 }
 
 /** One line per unsound source. An error that is printed on stderr is not repeated. */

@@ -18,6 +18,11 @@ export interface Column {
    * begin alike: two versions of one package.
    */
   readonly differsFrom?: number;
+  /**
+   * Colours a cell after it has been cut to the column's width. Gets the cell as shown, and as given; the
+   * heading does not pass it. @default no colour
+   */
+  readonly paint?: (shown: string, cell: string) => string;
 }
 
 const GAP = "  ";
@@ -39,11 +44,12 @@ export function formatTable(
     width: Math.max(...cells.map((row) => stringWidth(row[index] ?? ""))),
   }));
   const shown = shrink(leaveOut(all, width), width);
-  return cells.map((row) =>
-    shown.map(({ index, width, alignRight, differsFrom }) => {
+  return cells.map((row, rowIndex) =>
+    shown.map(({ index, width, alignRight, differsFrom, paint }) => {
       const other = differsFrom === undefined ? undefined : row[differsFrom];
-      const cell = cutToWidth(row[index] ?? "", width, other);
-      const padding = " ".repeat(Math.max(0, width - stringWidth(cell)));
+      const cut = cutToWidth(row[index] ?? "", width, other);
+      const padding = " ".repeat(Math.max(0, width - stringWidth(cut)));
+      const cell = rowIndex === 0 || !paint ? cut : paint(cut, row[index] ?? "");
       return alignRight ? padding + cell : cell + padding;
     }).join(GAP).trimEnd()
   );

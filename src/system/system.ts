@@ -95,8 +95,11 @@ export interface System {
 
 /** Standard input, output and error. Output is stripped of what controls a terminal. */
 export interface Terminal {
-  /** Writes a line to stdout; drops it if the reader of stdout has ended. */
-  print(text: string): void;
+  /**
+   * Writes a line to stdout; drops it if the reader of stdout has ended. `colours`: the text has passed a
+   * `Paint` of `cli/colour.ts`, and its colours stay. @default false
+   */
+  print(text: string, options?: { readonly colours?: boolean }): void;
   /** Writes a line to stderr. */
   printError(text: string): void;
   /** Replaces the current line of stderr if that is a terminal; otherwise does nothing. */

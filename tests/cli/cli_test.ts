@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type CliCommand, GLOBAL_OPTIONS } from "../../src/cli/command.ts";
+import type { CliCommand } from "../../src/cli/command.ts";
+import { GLOBAL_OPTIONS } from "../../src/cli/options.ts";
 import { describeCommand, describeCommands } from "../../src/cli/cli.ts";
 import { SickDisk } from "../fakes/sick_disk.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -21,27 +22,37 @@ Deno.test("cli() without arguments, or with help, lists the commands", async () 
 Deno.test("cli() misused returns 2, explains on stderr only, and touches nothing", async () => {
   const rows: [words: string[], says: string][] = [
     [["bogus"], 'Cannot run "bogus": no such command'],
+    [
+      ["stauts"],
+      'Cannot run "stauts": no such command; did you mean "status"?\nNext: pennon help\n',
+    ],
+    [["--bogus"], 'Cannot read "--bogus": no such option'],
+    [["--state-dri", "/x", "run"], 'Cannot run "/x": no such command'],
+    [["--state-dir", "/x"], 'Cannot read "--state-dir": it is given without a command'],
+    [["--state-dir", "/x", "run", "--state-dir=/y"], '"--state-dir": given more than once'],
     [["constructor"], "no such command"],
     [["help", "bogus"], "no such command"],
-    [["--config", "x.toml", "run"], 'Cannot run "--config": options come after the command'],
-    [["run", "--bogus"], "no such option"],
+    [["--config", "x.toml", "run"], 'no file "x.toml"'],
+    [["run", "--bogus"], "no such option\nNext: pennon help run\n"],
     [["run", "extra"], "Cannot"],
     [["register", "--server"], "Cannot"],
     [["register", "--server", "x:", "--token", "t"], "server.url (on the command line): found"],
     [["register", "--server", "https://x.test", "--token", "-"], "stdin holds no token"],
-    [["scan", "--only", "apt,bogus"], '"bogus": it is not one of apt, dnf, winupdate, winget'],
+    [["scan", "--only", "apt,bogus"], '"bogus" is none of apt, dnf, winupdate, winget'],
     [["scan", "--json", "--csv"], "JSON and CSV at once"],
-    [["events", "eat"], 'it takes "list", "show ID"'],
-    [["events"], 'Cannot run "events "'],
-    [["events", "list", "0197f0"], "list takes no ID"],
-    [["events", "show"], "Cannot show event: it takes an ID"],
+    [["events", "eat"], "it takes one of list, show, requeue, purge\nNext: pennon help events\n"],
+    [["events", "list", "0197f0"], '"events list" takes no argument'],
+    [["events", "show"], '"events show": it takes an argument, ID'],
     [["events", "show", "0197f"], '"0197f" is too short'],
     [["events", "show", "--dead", "0197f0"], '"--dead": it belongs to "events list"'],
     [["events", "requeue"], "it takes an ID or --all"],
     [["events", "requeue", "0197f0", "--all"], "not both"],
     [["events", "purge", "--all"], '"--all": it belongs to "events requeue"'],
     [["events", "purge", "0197f0", "0197f1"], "one argument too many"],
-    [["config", "eat"], "Cannot"],
+    [["config", "eat"], "it takes one of check, show"],
+    [["config"], 'Cannot run "config": it takes an action, one of check, show'],
+    [["breaker", "reset", "conection"], 'did you mean "connection"?'],
+    [["completion", "tcsh"], "it takes one of bash, zsh, fish, powershell"],
     [["status", "--config", "/nowhere"], 'no file "/nowhere"'],
     [["scan", "--log-level", "loud"], "one of debug, info, warning, error"],
   ];
@@ -116,6 +127,7 @@ Deno.test("run without a registration returns 3", async () => {
 Deno.test("events list shows pending events", async () => {
   const { system, server } = await enrolled();
   assertEquals((await runCli(system, "events", "list")).out, "No events\n");
+  assertEquals((await runCli(system, "events")).out, "No events\n");
   server.poison = { text: "command_id", status: 400 };
   server.queue("c1", "disable_heartbeat");
   await runCli(system, "run", "--once");
@@ -144,7 +156,8 @@ Deno.test("cli() prints the next step if permission is denied", async () => {
 
 Deno.test("cli() explains each command with help NAME, --help and -h", async () => {
   const system = new FakeSystem();
-  const names = "run register unregister scan status events breaker config version".split(" ");
+  const names = "run register unregister scan status events breaker config version completion"
+    .split(" ");
   for (const name of names) {
     const { code, out } = await runCli(system, "help", name);
     assertEquals(code, 0);
@@ -160,6 +173,8 @@ Deno.test("cli() explains each command with help NAME, --help and -h", async () 
 Deno.test("cli() applies --state-dir, --log-level and --log-format", async () => {
   const { system } = await enrolled();
   assertEquals((await runCli(system, "status", "--state-dir", "/elsewhere")).code, 3);
+  assertEquals((await runCli(system, "--state-dir", "/elsewhere", "status")).code, 3);
+  assertEquals((await runCli(system, "--state-dir", STATE, "status", "--json")).code, 0);
   const { err } = await runCli(
     system,
     "run",
@@ -186,6 +201,7 @@ Deno.test("cli() refuses more arguments than a command accepts, and points to th
     breaker: 2,
     config: 1,
     version: 0,
+    completion: 1,
   };
   for (const [name, count] of Object.entries(most)) {
     const words = Array.from({ length: count + 1 }, (_, index) => `word${index}`);
@@ -193,7 +209,7 @@ Deno.test("cli() refuses more arguments than a command accepts, and points to th
     assertEquals([code, out], [2, ""], name);
     assertEquals(
       err,
-      `pennon: Cannot read "word${count}": one argument too many\nNext: pennon help\n`,
+      `pennon: Cannot read "word${count}": one argument too many\nNext: pennon help ${name}\n`,
     );
   }
 });
@@ -270,12 +286,11 @@ const eat: CliCommand = {
 const summaryOf = (name: string) => GLOBAL_OPTIONS.find((option) => option.name === name)?.summary;
 
 const EVERYWHERE = [
-  "Options of every command:",
   `  --config FILE         ${summaryOf("config")}`,
   `  --state-dir DIR       ${summaryOf("state-dir")}`,
   `  --log-level LEVEL     ${summaryOf("log-level")} (debug, info, warning, error)`,
   `  --log-format FORMAT   ${summaryOf("log-format")} (text, json)`,
-  `  --help                ${summaryOf("help")}`,
+  `  -h, --help            ${summaryOf("help")}`,
 ];
 
 Deno.test("describeCommand() has usage, details, and each option with its value and choices", () => {
@@ -291,8 +306,30 @@ Deno.test("describeCommand() has usage, details, and each option with its value 
     "  --hot                 Heat it first",
     "  --with SAUCE          Add this (red, brown)",
     "",
+    "Options of every command:",
     ...EVERYWHERE,
   ]);
+});
+
+Deno.test("describeCommand() has a line for each action with its argument", () => {
+  const actions = [
+    { name: "list", summary: "List them" },
+    { name: "show", argument: { name: "ID" }, summary: "Show one" },
+    { name: "requeue", argument: { name: "ID", isOptional: true }, summary: "Send again" },
+  ];
+  assertStringIncludes(
+    describeCommand(NAMED, { ...eat, actions }),
+    [
+      "",
+      "Actions:",
+      "  list                  List them",
+      "  show ID               Show one",
+      "  requeue [ID]          Send again",
+      "",
+      "Options:",
+      "",
+    ].join("\n"),
+  );
 });
 
 Deno.test("describeCommand() leaves out what a command does not have", () => {
@@ -303,6 +340,7 @@ Deno.test("describeCommand() leaves out what a command does not have", () => {
       "",
       "Usage: pennon eat",
       "",
+      "Options of every command:",
       ...EVERYWHERE,
     ],
   );
@@ -318,6 +356,7 @@ Deno.test("describeCommands() has a line for each command, and the exit codes", 
     "  eat         Eat a meal",
     "  help        Show what a command does",
     "",
+    "Options of every command, before or after its name:",
     ...EVERYWHERE,
     "",
     "Exit codes: 0 done, 1 failed, 2 misused or badly configured, 3 not registered",
@@ -328,7 +367,8 @@ Deno.test("version prints the version and the platform", async () => {
   const system = new FakeSystem();
   const text = { code: 0, out: `pennon ${VERSION} (linux, x86_64)\nfrom source\n`, err: "" };
   assertEquals(await runCli(system, "version"), text);
-  assertEquals(await runCli(system, "--version"), text);
+  for (const word of ["--version", "-v", "-V"]) assertEquals(await runCli(system, word), text);
+  assertEquals(await runCli(system, "--log-level", "debug", "-v"), text);
   const { code, out } = await runCli(system, "version", "--json");
   assertEquals([code, JSON.parse(out)], [0, {
     schema: "pennon.version/1",

@@ -98,7 +98,11 @@ Deno.test("scan fits the terminal, and is complete in a pipe", async () => {
     host.terminal.width = 60;
     const { out } = await runCli(host, "scan", "--only", "apt");
     const table = out.split("\n\n")[0] ?? "";
-    return Math.max(...table.split("\n").map((line) => line.length));
+    // Colours take no columns.
+    // deno-lint-ignore no-control-regex
+    const shown = table.replaceAll(/\x1b\[[\d;]*m/g, "");
+    assertEquals(shown !== table, isTerminal);
+    return Math.max(...shown.split("\n").map((line) => line.length));
   };
   assert(await widest(true) <= 60);
   assert(await widest(false) > 60);
@@ -417,4 +421,25 @@ Deno.test("scanAsText() counts one update in the singular, and adds up the known
     (await scanAsText([degraded], { width: 80, machine: "x86_64" })).split("\n").at(-1),
     "apt: 1 update, 0 security, 1 KiB to download (not complete)",
   );
+});
+
+Deno.test("scanAsText() colours severity and state without a change of the words or their places", async () => {
+  const updates = [
+    { ...libssl, package: "a", severity: "critical" as const },
+    { ...libssl, package: "b" },
+    { ...tool, package: "c", state: "held" as const },
+    { ...tool, package: "d" },
+  ];
+  const options = { width: 80, machine: "x86_64" };
+  const plain = await scanAsText([{ ...apt, updates }], options);
+  const painted = await scanAsText([{ ...apt, updates }], {
+    ...options,
+    paint: (word, text) => word === null ? text : `<${word}>${text}</>`,
+  });
+  assertEquals(painted.replaceAll(/<[^>]*>/g, ""), plain);
+  const [, a, b, d, c] = painted.split("\n");
+  assertStringIncludes(a ?? "", "<critical>critical</>  upgradable");
+  assertStringIncludes(b ?? "", "<security>yes</>       upgradable");
+  assertStringIncludes(c ?? "", "no        <not_now>held</>        1 KiB");
+  assertEquals(d?.includes("<"), false);
 });

@@ -42,6 +42,7 @@ const VARIABLES = [
   "NO_COLOR",
   "NO_PROXY",
   "PENNON_*",
+  "TERM",
   "WATCHDOG_USEC",
   "XDG_CONFIG_HOME",
   "XDG_STATE_HOME",

@@ -1,6 +1,6 @@
 /** The terminal port on Deno: whole lines, written before the call returns. */
 
-import { stripControls } from "../../strip_controls.ts";
+import { stripAllButColours, stripControls } from "../../strip_controls.ts";
 import type { Terminal } from "../system.ts";
 
 /** Width where no terminal reports one. */
@@ -26,9 +26,12 @@ export class RealTerminal implements Terminal {
   #progressIsShown = false;
   #stdoutIsClosed = false;
 
-  print(text: string): void {
+  print(text: string, { colours = false }: { readonly colours?: boolean } = {}): void {
     this.#clearProgress();
-    this.#write(`${stripControls(text, "\n\t")}\n`);
+    const shown = colours && this.stdoutIsTerminal
+      ? stripAllButColours(text)
+      : stripControls(text, "\n\t");
+    this.#write(`${shown}\n`);
   }
 
   printError(text: string): void {

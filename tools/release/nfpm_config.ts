@@ -56,13 +56,19 @@ failing or unreachable, it backs off and buffers its reports on disk.
 /** The oldest C library that Deno's executables start with. */
 const GLIBC = "2.27";
 
-/** dpkg deletes a directory that it made; rpm only one that the package lists. */
-const CONFIG_DIRECTORY = {
-  dst: "/etc/pennon",
-  type: "dir",
-  packager: "rpm",
-  file_info: { mode: 0o755 },
-};
+/**
+ * dpkg deletes a directory that it made; rpm only one that the package lists. Those of fish and zsh have
+ * no owner on every distribution.
+ */
+const RPM_DIRECTORIES = [
+  "/etc/pennon",
+  "/usr/share/doc/pennon",
+  "/usr/share/fish",
+  "/usr/share/fish/vendor_completions.d",
+  "/usr/share/licenses/pennon",
+  "/usr/share/zsh",
+  "/usr/share/zsh/site-functions",
+].map((dst) => ({ dst, type: "dir", packager: "rpm", file_info: { mode: 0o755 } }));
 
 /** The object to be written as JSON. */
 export function nfpmConfig(facts: ReleaseFacts, contents: PackageContents) {
@@ -96,7 +102,7 @@ export function nfpmConfig(facts: ReleaseFacts, contents: PackageContents) {
           ...group === undefined ? {} : { group },
         },
       })),
-      CONFIG_DIRECTORY,
+      ...RPM_DIRECTORIES,
     ],
     overrides: {
       deb: {

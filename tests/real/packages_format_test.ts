@@ -1,0 +1,70 @@
+import { assert, assertEquals } from "@std/assert";
+import { makePackages } from "../../tools/release/packages.ts";
+import { readReleaseFacts } from "../../tools/release/release_facts.ts";
+import { lacks } from "./lacks.ts";
+import { PACKAGE_TESTS } from "./package_host.ts";
+import { endSigner, makeSigner } from "./package_site.ts";
+
+const isMissing = PACKAGE_TESTS === null;
+
+async function run(program: string, ...args: string[]): Promise<{ code: number; output: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args,
+    env: { LC_ALL: "C.UTF-8" },
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+function packageOf(extension: string): string {
+  return PACKAGE_TESTS!.versions[0].files.find((name) => name.endsWith(extension))!;
+}
+
+Deno.test({
+  name: "packages: lintian has no error (deno task test:packages)",
+  ignore: isMissing || await lacks("lintian"),
+  fn: async () => {
+    const { code, output } = await run("lintian", "--fail-on", "error,warning", packageOf(".deb"));
+    assertEquals(code, 0, output);
+  },
+});
+
+Deno.test({
+  name: "packages: rpmlint has no error (deno task test:packages)",
+  ignore: isMissing || await lacks("rpmlint"),
+  fn: async () => {
+    const signed = `${PACKAGE_TESTS!.work}/signed.rpm`;
+    await Deno.copyFile(packageOf(".rpm"), signed);
+    await (await makeSigner(PACKAGE_TESTS!.work, "lint")).signRpm(signed);
+    await endSigner();
+    const { code, output } = await run(
+      "rpmlint",
+      "--config",
+      "packaging/linux/rpmlint.toml",
+      signed,
+    );
+    assertEquals([code, output.match(/^.* E: .*$/gm)], [0, null], output);
+  },
+});
+
+Deno.test({
+  name: "packages: made again they are the same bytes (deno task test:packages)",
+  ignore: isMissing,
+  fn: async () => {
+    const { versions: [{ version, files }], work } = PACKAGE_TESTS!;
+    const again = await makePackages({
+      facts: await readReleaseFacts(version),
+      revision: 1,
+      isQuick: true,
+      homepage: "https://updates.example/",
+      maintainer: "The Pennon authors <pennon@updates.example>",
+      into: `${work}/again`,
+    });
+    for (const file of files) {
+      const copy = again.files.find((name) => name.endsWith(file.slice(file.lastIndexOf("/"))));
+      const { code, output } = await run("cmp", file, copy!);
+      assertEquals(code, 0, output);
+    }
+    assert(files.length === 2);
+  },
+});

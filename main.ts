@@ -14,6 +14,13 @@ import {
 import { notifySocket } from "./src/system/real/service_manager.ts";
 import { isWorkerThread, runInWorker, supervise } from "./src/system/real/supervisor.ts";
 
+/** Where `pennon service` writes what its service manager reads. */
+const SERVICE_DIRECTORIES = {
+  linux: ["/etc/systemd/system"],
+  macos: ["/Library/LaunchDaemons", "/Library/Logs/Pennon"],
+  windows: [],
+};
+
 if (isWorkerThread()) {
   runInWorker(async () => {
     const { cli } = await import("./src/cli/cli.ts");
@@ -25,7 +32,11 @@ if (isWorkerThread()) {
   const isAgent = splitWords(Deno.args).name === "run";
   // To send to a socket is to write to its path.
   const socket = isAgent ? notifySocket() : undefined;
-  const writable = [...stateDirectories(Deno.args), ...socket === undefined ? [] : [socket]];
+  const writable = [
+    ...stateDirectories(Deno.args),
+    ...socket === undefined ? [] : [socket],
+    ...Deno.args[0] === "service" ? SERVICE_DIRECTORIES[realOs()] : [],
+  ];
   Deno.exit(await supervise(import.meta.url, { writable, isAgent }));
 }
 

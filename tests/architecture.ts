@@ -28,6 +28,7 @@ const RANKS: Readonly<Record<string, number>> = {
   json: 0,
   json_file: 1,
   log: 1,
+  log_file: 1,
   secrets: 0,
   trusted_path: 1,
   received_command: 1,

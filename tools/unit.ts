@@ -20,7 +20,7 @@ const KINDS: Readonly<
   sysusers: ["", () => `${SYSUSERS_LINE}\n`],
   task: [
     "C:\\Program Files\\Pennon\\pennon.exe",
-    (program) => taskXml({ program, words: ["run"] }),
+    (program) => taskXml({ program }),
   ],
   launchd: ["/usr/local/bin/pennon", (program) => launchdPlist({ program })],
 };

@@ -84,7 +84,7 @@ async function reset(
   { name, asJson }: { name: string; asJson: boolean },
 ): Promise<ExitCode> {
   const { stateDirectory, config } = settings;
-  const log = openLog(system, config, new Secrets());
+  const log = openLog(system, config, { secrets: new Secrets() });
   const { byAgent } = await closeBreaker(system, { stateDirectory, log }, name);
   const how = byAgent ? "by the running agent" : "on disk; no agent is running";
   system.terminal.print(

@@ -66,6 +66,11 @@ const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./config_command.ts")).configCommand,
   },
   {
+    name: "service",
+    summary: "Start the agent at boot: install, uninstall, status, logs",
+    load: async () => (await import("./service_command.ts")).serviceCommand,
+  },
+  {
     name: "version",
     summary: "Show the version",
     load: async () => (await import("./version_command.ts")).versionCommand,

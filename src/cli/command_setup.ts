@@ -3,9 +3,11 @@
 import { ConfigError, loadConfig, type LoadedConfig } from "../config.ts";
 import type { Config } from "../config/settings.ts";
 import { locations } from "../config/locations.ts";
+import { leaveRoot } from "../service/account.ts";
 import { checkStateDirectory } from "../trusted_path.ts";
 import { type Identity, loadIdentity } from "../identity.ts";
 import { createLog, type Log } from "../log.ts";
+import type { LogFile } from "../log_file.ts";
 import type { Secrets } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
@@ -23,7 +25,8 @@ export interface CommandSettings {
 
 /**
  * Reads the configuration, with the options of the command line over it, and checks the owners of the
- * configuration file and of the state directory. `flags` are more settings by path. Throws
+ * configuration file and of the state directory. Root becomes the account of the service if that owns
+ * the state directory. `flags` are more settings by path. Throws
  * `ConfigError`; prints warnings on stderr.
  */
 export async function openSettings(
@@ -45,6 +48,7 @@ export async function openSettings(
     flags: Object.fromEntries(set),
   });
   const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
+  await leaveRoot(system, stateDirectory);
   const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   if (errors.length > 0) throw new ConfigError(errors);
   for (const warning of [...loaded.warnings, ...warnings]) {
@@ -53,12 +57,19 @@ export async function openSettings(
   return { config: loaded.config, loaded, stateDirectory };
 }
 
-/** The log on stderr, in the configured level and format. */
-export function openLog(system: System, config: Config, secrets: Secrets): Log {
+/** The log on stderr, and in `file` if there is one, in the configured level and format. */
+export function openLog(
+  system: System,
+  config: Config,
+  { secrets, file }: { secrets: Secrets; file?: LogFile | undefined },
+): Log {
   return createLog(
-    (line) => system.terminal.printError(line),
+    (line) => {
+      system.terminal.printError(line);
+      file?.write(line);
+    },
     () => system.clock.nowMs(),
-    { ...config.log, secrets },
+    { level: config.log.level, format: config.log.format, secrets },
   );
 }
 

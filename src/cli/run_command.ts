@@ -5,17 +5,18 @@ import { isSet } from "../config.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
+import { LogFile } from "../log_file.ts";
 import type { System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
-import { openIdentity, openLog, openSettings } from "./command_setup.ts";
+import { type CommandSettings, openIdentity, openLog, openSettings } from "./command_setup.ts";
 
 /** How long the agent still delivers after a stop request; the rest of the shutdown fits into 5 s. */
 const DRAIN_MS = 4_000;
 
 /** Ends with 0 after a stop request, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
-  usage: "[--once]",
+  usage: "[--once] [--log-file NAME]",
   details: [
     "Checks in with the server, runs its commands and reports the results, until",
     "SIGTERM or Ctrl-C. Then it delivers for at most 4 s and ends within 5 s; a",
@@ -23,15 +24,19 @@ export const runCommand: CliCommand = {
     "cron and Task Scheduler: exit code 1 if the server was not reached or the",
     "disk accepts no writes.",
   ],
-  options: [{ name: "once", summary: "Run one cycle, then exit" }],
+  options: [
+    { name: "once", summary: "Run one cycle, then exit" },
+    { name: "log-file", value: "NAME", summary: "Log to this file in the state directory, too" },
+  ],
   maxArguments: 0,
   async run(system, given) {
-    const settings = await openSettings(system, given);
+    const settings = await openSettings(system, given, { "log.file": given.values["log-file"] });
     const identity = await openIdentity(system, settings, "run");
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
-    const log = openLog(system, config, secrets);
+    const logFile = openLogFile(system, settings);
+    const log = openLog(system, config, { secrets, file: logFile });
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
@@ -70,9 +75,21 @@ export const runCommand: CliCommand = {
       }
     } finally {
       await lock.release();
+      await logFile?.flush();
     }
   },
 };
+
+/** `undefined` unless one is configured: a service manager keeps what is on stderr. */
+function openLogFile(
+  { os, files }: System,
+  { config, stateDirectory }: CommandSettings,
+): LogFile | undefined {
+  const { file, maxBytes, oldFiles } = config.log;
+  if (file === null) return undefined;
+  const separator = os === "windows" ? "\\" : "/";
+  return new LogFile(files, { path: `${stateDirectory}${separator}${file}`, maxBytes, oldFiles });
+}
 
 async function untilStopped(
   system: System,

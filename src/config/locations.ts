@@ -1,5 +1,6 @@
 /** The paths of the configuration and the state, per operating system and user. */
 
+import { SERVICE_STATE_DIRECTORY } from "../service/systemd.ts";
 import type { System } from "../system/system.ts";
 
 interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
@@ -13,7 +14,7 @@ interface Locations {
 }
 
 /**
- * Root uses the host's paths. Other users have their own below their home directory (XDG Base Directory
+ * Root and the account of the service use the host's paths. Other users have their own below their home directory (XDG Base Directory
  * Specification 0.8), and read the host's configuration if they have none.
  */
 export function locations(system: LocationFacts): Locations {
@@ -30,8 +31,8 @@ export function locations(system: LocationFacts): Locations {
     case "linux": {
       const shared = "/etc/pennon/config.toml";
       const home = system.machine.homeDirectory();
-      if (system.machine.userId() === 0 || home === null) {
-        return { configFiles: [shared], stateDirectory: "/var/lib/pennon" };
+      if (system.machine.userId() === 0 || home === null || home === SERVICE_STATE_DIRECTORY) {
+        return { configFiles: [shared], stateDirectory: SERVICE_STATE_DIRECTORY };
       }
       const config = absolute(system.readEnvironment("XDG_CONFIG_HOME")) ?? `${home}/.config`;
       const state = absolute(system.readEnvironment("XDG_STATE_HOME")) ?? `${home}/.local/state`;

@@ -161,6 +161,16 @@ export function url(allowed: string, protocols: readonly string[]): Kind<string 
   };
 }
 
+/** A plain name that is no other file of the state directory's. */
+function fileName(): Kind<string | null> {
+  return {
+    allowed: 'a name such as "pennon.log": letters, digits, "-" and "_", and ".log" at the end',
+    read: (written) =>
+      typeof written === "string" && /^[\w-]{1,60}\.log$/.test(written) ? written : undefined,
+    show: (value) => value ?? "",
+  };
+}
+
 /** A public key of a server: 64 hexadecimal digits. */
 function publicKey(): Kind<string | null> {
   return {
@@ -349,6 +359,15 @@ export const SETTINGS = {
     }),
     format: setting<LogFormat>("log.format", choice("text", "json"), "text", {
       summary: "Format of the log",
+    }),
+    file: setting("log.file", fileName(), null, {
+      summary: "Log to this file in the state directory, too",
+    }),
+    maxBytes: setting("log.max_size", size("64KiB", "1GiB"), 10 * 1_024 ** 2, {
+      summary: "A log file of this size is renamed, and a new one begun",
+    }),
+    oldFiles: setting("log.old_files", integer(0, 100), 4, {
+      summary: "Renamed log files that stay",
     }),
   },
 } as const;

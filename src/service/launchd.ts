@@ -3,10 +3,10 @@
 import { escapeXml } from "./xml.ts";
 
 /** The label of the daemon, also the name of its file. */
-const LABEL = "io.pennon.agent";
+export const LABEL = "io.pennon.agent";
 
 /** Where the daemon's output goes; launchd makes the file as root. */
-const LAUNCHD_LOG = "/Library/Logs/Pennon/pennon.log";
+export const LAUNCHD_LOG = "/Library/Logs/Pennon/pennon.log";
 
 /** Seconds between two starts; launchd's own least is 10. */
 const THROTTLE_S = 30;

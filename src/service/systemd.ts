@@ -4,13 +4,16 @@
  */
 
 /** The name of the unit. */
-const UNIT = "pennon.service";
+export const UNIT = "pennon.service";
+
+/** Where the packages put the executable. */
+export const PACKAGED_PROGRAM = "/usr/bin/pennon";
 
 /** The account that the agent runs as; it owns the state directory and nothing else. */
-const SERVICE_USER = "pennon";
+export const SERVICE_USER = "pennon";
 
 /** The state directory of the service, and the home directory of its account. */
-const SERVICE_STATE_DIRECTORY = "/var/lib/pennon";
+export const SERVICE_STATE_DIRECTORY = "/var/lib/pennon";
 
 /** The account as a line of sysusers.d(5), which `systemd-sysusers --inline` takes as well. */
 export const SYSUSERS_LINE =

@@ -6,7 +6,10 @@
 import { escapeXml } from "./xml.ts";
 
 /** The task's name in the root folder of Task Scheduler. */
-const TASK = "\\Pennon";
+export const TASK = "\\Pennon";
+
+/** The log in the state directory: a task has no journal, and its stderr is lost. */
+export const LOG_FILE = "pennon.log";
 
 /** The local system account, which has the same SID on every host. */
 const SYSTEM_SID = "S-1-5-18";
@@ -19,13 +22,11 @@ const RESTARTS = 999;
 
 /**
  * The XML of the task, to be written as UTF-16, which its first line names. `program` is the absolute
- * path of the executable; `words` are its arguments, without a space or a quotation mark in any.
+ * path of the executable.
  *
  * The elements stand in the order of the schema's sequences, which Task Scheduler checks.
  */
-export function taskXml(
-  { program, words }: { readonly program: string; readonly words: readonly string[] },
-): string {
+export function taskXml({ program }: { readonly program: string }): string {
   return `<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
@@ -66,7 +67,7 @@ export function taskXml(
   <Actions Context="Author">
     <Exec>
       <Command>${escapeXml(program)}</Command>
-      <Arguments>${escapeXml(words.join(" "))}</Arguments>
+      <Arguments>run --log-file ${LOG_FILE}</Arguments>
     </Exec>
   </Actions>
 </Task>

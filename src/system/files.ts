@@ -68,6 +68,8 @@ export interface WriteOptions {
   readonly mode: number;
   /** What a power cut may leave. @default "name" */
   readonly durability?: Durability;
+  /** UTF-16 is little-endian with a byte order mark, as Windows writes it. @default "utf-8" */
+  readonly encoding?: "utf-8" | "utf-16";
 }
 
 /** A text, and the attributes of the very file from which it was read. */
@@ -120,6 +122,16 @@ export interface Files {
    * is no shorter. A reader may see a part of the text.
    */
   overwriteText(purpose: string, path: string, text: string): Promise<void>;
+  /**
+   * Adds to the end of a regular file, which is made with `mode` if there is none; syncs nothing. Returns
+   * the size of the file afterwards, in bytes.
+   */
+  appendText(
+    purpose: string,
+    path: string,
+    text: string,
+    options: { mode: number },
+  ): Promise<number>;
   /** Makes a directory and its parents with `mode`. Does not change those that exist. */
   makeDirectory(purpose: string, path: string, options: { mode: number }): Promise<void>;
   /** Removes a file; no error if there is none. */

@@ -1,5 +1,6 @@
 /** Implements every port for this machine, through Deno. Only `main.ts` imports it. */
 
+import { becomeUser } from "./real/account.ts";
 import { realClock } from "./real/clock.ts";
 import { realCryptography } from "./real/cryptography.ts";
 import { openRealDatabase } from "./real/database.ts";
@@ -19,6 +20,7 @@ export function realSystem(): System {
     os: realOs(),
     architecture: Deno.build.arch,
     processId: Deno.pid,
+    executable: Deno.build.standalone ? Deno.execPath() : null,
     clock: realClock,
     random: drawRandom,
     cryptography: realCryptography,
@@ -28,6 +30,7 @@ export function realSystem(): System {
     runCommand: runRealCommand,
     sendHttp: lazySendHttp(),
     openDatabase: openRealDatabase,
+    becomeUser,
     readEnvironment: readRealEnvironment,
     onHostEvent: onRealHostEvent,
     onStopRequest,

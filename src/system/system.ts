@@ -18,6 +18,16 @@ export type Os = "linux" | "windows" | "macos";
 /** The last instant that has a date, in ms since the Unix epoch (ECMAScript, section 21.4.1.1). */
 export const LAST_INSTANT_MS = 8.64e15;
 
+/** A user of this host. */
+export interface Account {
+  /** The user's number. */
+  readonly userId: number;
+  /** Of the user's own group. */
+  readonly groupId: number;
+  /** The user's home directory. */
+  readonly home: string;
+}
+
 /** Time and timers. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
@@ -54,6 +64,8 @@ export interface System {
   readonly architecture: string;
   /** Of this process, as the system numbers it. */
   readonly processId: number;
+  /** The path of the executable; `null` if the program runs from source. */
+  readonly executable: string | null;
   /** The only source of time. */
   readonly clock: Clock;
   /** Not for secrets. */
@@ -72,6 +84,8 @@ export interface System {
   readonly sendHttp: SendHttp;
   /** Opens (or creates, with mode 0600) the SQLite file at `path`; throws `DatabaseError`. */
   openDatabase(path: string, options?: { readOnly?: boolean }): Database;
+  /** Makes this process one of another user, for good: only root can. Throws an `Error` if not. */
+  becomeUser(account: Account): void;
   /** A variable of the environment, if it is set and not empty. */
   readEnvironment(name: string): string | undefined;
   /** Calls `listener` at each event of the host; the result removes it. */

@@ -53,7 +53,7 @@ Deno.test("config check reports whether the configuration is valid, and its file
 Deno.test("config show --json has every setting", async () => {
   const { out } = await runCli(new FakeSystem(), "config", "show", "--json");
   const { schema, file, settings } = JSON.parse(out);
-  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 39]);
+  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 42]);
   assertEquals(settings[0], { path: "server.url", value: "", from: "default" });
 });
 

@@ -105,3 +105,10 @@ Deno.test("run goes on if its service manager cannot be reached, and logs why", 
   assertEquals(code, 0);
   assert(err.includes('service manager not reached state=ready why="no such socket"'), err);
 });
+
+Deno.test("run --log-file writes what is on stderr to a file in the state directory, too", async () => {
+  const { system } = await enrolled();
+  const { code, err } = await runCli(system, "run", "--once", "--log-file", "pennon.log");
+  assertEquals([code, system.files.texts.get(`${STATE}/pennon.log`)], [0, err]);
+  assertEquals((await runCli(system, "run", "--log-file", "../a.log")).code, 2);
+});

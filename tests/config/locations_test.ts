@@ -25,6 +25,11 @@ Deno.test("locations() are the host's for root, whatever root's home and environ
   assertEquals(locations(system("linux", { userId: 0, home: "/root", environment })), SHARED);
 });
 
+Deno.test("locations() are the host's for the account of the service", () => {
+  const environment = { XDG_STATE_HOME: "/s" };
+  assertEquals(locations(system("linux", { home: "/var/lib/pennon", environment })), SHARED);
+});
+
 Deno.test("locations() are the host's for a user without a home", () => {
   assertEquals(locations(system("linux", { home: null })), SHARED);
 });

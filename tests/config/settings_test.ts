@@ -57,6 +57,13 @@ const SETTINGS: readonly [path: string, byDefault: string, allowed: string][] = 
   ["watchdog.limit", "2m", 'a duration from "5s" to "1h"'],
   ["log.level", "info", 'one of "debug", "info", "warning", "error"'],
   ["log.format", "text", 'one of "text", "json"'],
+  [
+    "log.file",
+    "",
+    'a name such as "pennon.log": letters, digits, "-" and "_", and ".log" at the end',
+  ],
+  ["log.max_size", "10MiB", 'a size from "64KiB" to "1GiB"'],
+  ["log.old_files", "4", "a whole number from 0 to 100"],
 ];
 
 Deno.test("every setting has the documented default and range", () => {
@@ -132,6 +139,8 @@ const RANGES: Readonly<
   "scanners.min_open": ["999ms", "1s", "1d", "86400001ms"],
   "scanners.max_open": ["999ms", "1s", "7d", "604800001ms"],
   "watchdog.limit": ["4999ms", "5s", "1h", "3600001ms"],
+  "log.max_size": ["65535B", "64KiB", "1GiB", "1073741825B"],
+  "log.old_files": ["-1", "0", "100", "101"],
 };
 
 Deno.test("each setting takes both ends of its range, and nothing beyond", () => {
@@ -344,4 +353,21 @@ Deno.test("assemble() puts every setting in a place of its own", () => {
   assertEquals(assembled.http.timeoutMs as unknown, "http.timeout");
   assertEquals(assembled.scanners.minOpenMs as unknown, "scanners.min_open");
   assertEquals(assembled.breaker.minOpenMs as unknown, "breaker.min_open");
+});
+
+Deno.test("log.file takes a plain name that ends in .log, and no path", () => {
+  const { kind } = ALL_SETTINGS.find(({ path }) => path === "log.file")!;
+  for (const name of ["pennon.log", "a-b_1.log"]) assertEquals(kind.read(name), name);
+  const refused = [
+    "",
+    ".log",
+    "pennon",
+    "../a.log",
+    "a/b.log",
+    "a\\b.log",
+    "C:a.log",
+    "a.log.1",
+    "a.log:s",
+  ];
+  for (const name of refused) assertEquals(kind.read(name), undefined, name);
 });

@@ -102,6 +102,20 @@ export class FakeFiles implements Files {
   }
 
   // deno-lint-ignore require-await
+  async appendText(
+    purpose: string,
+    path: string,
+    text: string,
+    options: { mode: number },
+  ): Promise<number> {
+    this.#check(purpose);
+    const whole = (this.texts.get(path) ?? "") + text;
+    this.texts.set(path, whole);
+    this.modes.set(path, options.mode);
+    return whole.length;
+  }
+
+  // deno-lint-ignore require-await
   async makeDirectory(purpose: string, path: string, options: { mode: number }): Promise<void> {
     this.#check(purpose);
     this.modes.set(path, options.mode);

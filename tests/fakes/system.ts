@@ -5,6 +5,7 @@ import { HttpError, type SendHttp } from "../../src/system/http.ts";
 import type { Cryptography } from "../../src/system/cryptography.ts";
 import type { Database } from "../../src/system/database.ts";
 import type {
+  Account,
   HostEvent,
   Machine,
   Os,
@@ -54,10 +55,15 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** For an agent that no service manager has started. */
-export function noServiceManager(): Promise<ServiceManager> {
-  return Promise.resolve({ report: () => Promise.resolve(null), close: () => {} });
-}
+/** The part of a system for an agent from source that no service manager has started. */
+export const UNSUPERVISED = {
+  executable: null,
+  becomeUser: () => {},
+  onStopRequest: () => () => {},
+  watchEventLoop: () => {},
+  connectServiceManager: () =>
+    Promise.resolve({ report: () => Promise.resolve(null), close: () => {} }),
+};
 
 /** The id that most hosts have. */
 export const MACHINE_ID: readonly [path: string, text: string] = [
@@ -82,6 +88,7 @@ export class FakeSystem implements System {
   os: Os = "linux";
   architecture = "x86_64";
   processId = 4_242;
+  executable: string | null = null;
   clock: FakeClock = new FakeClock();
   random: () => number;
   cryptography: Cryptography = promptCryptography;
@@ -139,6 +146,10 @@ export class FakeSystem implements System {
 
   watchEventLoop(limitMs: number): void {
     this.watchedMs = limitMs;
+  }
+
+  becomeUser({ userId, home }: Account): void {
+    this.machine = { ...this.machine, userId: () => userId, homeDirectory: () => home };
   }
 
   connectServiceManager(stateDirectory: string): Promise<ServiceManager> {

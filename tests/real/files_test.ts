@@ -365,3 +365,27 @@ Deno.test("no call leaves a file open, whether it goes well or not", () =>
     for (let count = 0; count < 20; count++) await round();
     assertEquals(open(), before);
   }));
+
+Deno.test("appendText() adds to a file, which it makes with the mode, and refuses a directory", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/a.log`;
+    const append = (text: string) =>
+      realFiles.appendText("write the log", path, text, { mode: 0o600 });
+    assertEquals(await append("\u00e9\n"), 3);
+    assertEquals(await append("b\n"), 5);
+    assertEquals(await Deno.readTextFile(path), "\u00e9\nb\n");
+    if (Deno.build.os !== "windows") assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+    await Deno.remove(path);
+    await Deno.mkdir(path);
+    await assertRejects(() => append("c\n"), FileError, "not a regular file");
+  });
+});
+
+Deno.test("writeText() writes UTF-16 as Windows does", async () => {
+  await inFolder(async (folder) => {
+    const options = { mode: 0o600, encoding: "utf-16" } as const;
+    await realFiles.writeText("write the task", `${folder}/a.xml`, "<\u00e9>", options);
+    const bytes = [...await Deno.readFile(`${folder}/a.xml`)];
+    assertEquals(bytes, [0xff, 0xfe, 0x3c, 0, 0xe9, 0, 0x3e, 0]);
+  });
+});

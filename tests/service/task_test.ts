@@ -12,11 +12,11 @@ function element(xml: string, name: string): string {
 
 Deno.test("taskXml() is the task of the archive for Windows", async () => {
   const golden = await Deno.readTextFile("tests/fixtures/service/task.xml");
-  assertEquals(taskXml({ program: PROGRAM, words: ["run"] }), golden);
+  assertEquals(taskXml({ program: PROGRAM }), golden);
 });
 
 Deno.test("taskXml() starts at boot as SYSTEM, restarts on failure, and is never ended", () => {
-  const xml = taskXml({ program: PROGRAM, words: ["run"] });
+  const xml = taskXml({ program: PROGRAM });
   assertEquals(element(xml, "UserId"), "S-1-5-18");
   assertEquals(element(xml, "ExecutionTimeLimit"), "PT0S");
   assertEquals(element(xml, "Interval"), "PT1M");
@@ -26,14 +26,14 @@ Deno.test("taskXml() starts at boot as SYSTEM, restarts on failure, and is never
   assertEquals(element(xml, "DisallowStartIfOnBatteries"), "false");
   assertEquals(element(xml, "StopIfGoingOnBatteries"), "false");
   assertEquals(element(xml, "Command"), PROGRAM);
-  assertEquals(element(xml, "Arguments"), "run");
+  assertEquals(element(xml, "Arguments"), "run --log-file pennon.log");
   assert(/<BootTrigger>\s*<Enabled>true<\/Enabled>\s*<\/BootTrigger>/.test(xml));
   assert(!/Logon|Password/i.test(xml));
 });
 
 Deno.test("taskXml() closes each element that it opens, in order", () => {
   const open: string[] = [];
-  const xml = taskXml({ program: "C:\\a & <b>\\pennon.exe", words: ["run"] });
+  const xml = taskXml({ program: "C:\\a & <b>\\pennon.exe" });
   const [first = "", ...lines] = xml.split("\n");
   assertEquals(first, '<?xml version="1.0" encoding="UTF-16"?>');
   for (const [, slash, name = ""] of lines.join("\n").matchAll(/<(\/?)(\w+)[^>]*>/g)) {

@@ -13,7 +13,7 @@ import type { Log } from "../../src/log.ts";
 import { HttpError, type HttpRequest, type HttpResponse } from "../../src/system/http.ts";
 import type { HostEvent, Random, System } from "../../src/system/system.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeSystem, MACHINE_ID, noServiceManager, seededRandom } from "../fakes/system.ts";
+import { FakeSystem, MACHINE_ID, seededRandom, UNSUPERVISED } from "../fakes/system.ts";
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
 import { Gate } from "./gate.ts";
@@ -345,9 +345,7 @@ export class Sim {
         this.#hints.add(listener);
         return () => this.#hints.delete(listener);
       },
-      onStopRequest: () => () => {},
-      watchEventLoop: () => {},
-      connectServiceManager: noServiceManager,
+      ...UNSUPERVISED,
     };
   }
 

@@ -44,6 +44,11 @@ export class SimDisk {
         }),
       trace: () => read(() => ({ steps: [], isWhole: true })),
       writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
+      appendText: async (purpose, path, text) => {
+        const whole = (this.texts.get(path) ?? "") + text;
+        await write(purpose, () => void this.texts.set(path, whole));
+        return whole.length;
+      },
       // In place: a full disk takes it.
       overwriteText: (purpose, path, text) =>
         this.fault === "full" && this.texts.has(path)

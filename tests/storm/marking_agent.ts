@@ -30,7 +30,7 @@ async function main([, ...words]: readonly string[]): Promise<number> {
   // No setting allows it: the storm's server of age 0.1 signs nothing, and what marks is no scan.
   const config: Config = { ...settings.config, commands: { unsigned: "all" } };
   const identity = await openIdentity(system, settings, "run");
-  const log = openLog(system, config, secretsOf(identity));
+  const log = openLog(system, config, { secrets: secretsOf(identity) });
   const hold = await acquireInstanceLock(system, stateDirectory, "run");
   const moreHandlers = new Map<string, CommandHandler>(
     MARKED.map((type) => [type, marking(`${stateDirectory}/${MARKS}`)]),

@@ -24,12 +24,15 @@ const PROGRAMS = {
     "/usr/bin/dnf5",
     "/usr/bin/dpkg-query",
     "/usr/bin/gzip",
+    "/usr/bin/journalctl",
     "/usr/bin/ps",
     "/usr/bin/rpm",
     "/usr/bin/lsblk",
     "/usr/bin/systemctl",
+    // The account of the service.
+    "/usr/bin/systemd-sysusers",
   ],
-  macos: ["/bin/df", "/bin/kill", "/bin/ps", "/usr/sbin/ioreg"],
+  macos: ["/bin/df", "/bin/kill", "/bin/launchctl", "/bin/ps", "/usr/sbin/ioreg"],
 };
 
 /** Variables of the environment. `PENNON_*` are the agent's own. */
@@ -87,6 +90,9 @@ const FACTS = [
   "uid",
 ];
 
+/** What root changes to become the account of the service: newer versions of Deno have no such name. */
+const ACCOUNT_CALLS = ["setgid", "setuid"];
+
 /** The flags of `deno compile` for a target. */
 export function permissionFlags(target: Target): string[] {
   const common = [
@@ -98,7 +104,7 @@ export function permissionFlags(target: Target): string[] {
     "--unstable-worker-options",
     // Datagrams to systemd's socket.
     "--unstable-net",
-    `--allow-sys=${FACTS.join()}`,
+    `--allow-sys=${[...FACTS, ...target.os === "linux" ? ACCOUNT_CALLS : []].join()}`,
   ];
   if (target.os === "windows") {
     return [

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import {
+  type Durability,
   FileError,
   type FileErrorReason,
   type FileFacts,
@@ -57,6 +58,8 @@ export const realFiles: Files = {
   writeText: (purpose, path, text, options) =>
     guard(purpose, path, () => writeText(path, text, options)),
   overwriteText: (purpose, path, text) => guard(purpose, path, () => overwriteText(path, text)),
+  appendText: (purpose, path, text, { mode }) =>
+    guard(purpose, path, () => appendText(path, text, mode)),
   makeDirectory: (purpose, path, { mode }) => guard(purpose, path, () => makeDirectory(path, mode)),
   remove: (purpose, path) =>
     guard(purpose, path, async () => {
@@ -111,10 +114,13 @@ async function readAtMost(file: FileHandle, maxBytes: number): Promise<Uint8Arra
 
 /** Draws a new temporary name for each write, so that two writers never share one. */
 async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
-  const { durability = "name" } = options;
+  const { durability = "name", encoding = "utf-8" } = options;
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
-    await writeNew(temporary, new TextEncoder().encode(text), { ...options, durability });
+    const bytes = encoding === "utf-16"
+      ? Buffer.from(`\ufeff${text}`, "utf16le")
+      : new TextEncoder().encode(text);
+    await writeNew(temporary, bytes, { mode: options.mode, durability });
     await retryWhileInUse(() => Deno.renameSync(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
@@ -128,7 +134,7 @@ async function writeText(path: string, text: string, options: WriteOptions): Pro
 async function writeNew(
   path: string,
   bytes: Uint8Array,
-  { mode, durability }: Required<WriteOptions>,
+  { mode, durability }: { mode: number; durability: Durability },
 ): Promise<void> {
   const file = Deno.openSync(path, { write: true, createNew: true, mode });
   try {
@@ -154,6 +160,21 @@ async function overwriteText(path: string, text: string): Promise<void> {
         (await file.handle.write(bytes, written, bytes.length - written, null)).bytesWritten;
     }
     await file.handle.datasync();
+  } finally {
+    await file.handle.close();
+  }
+}
+
+async function appendText(path: string, text: string, mode: number): Promise<number> {
+  const bytes = new TextEncoder().encode(text);
+  const file = await openRegular(path, "append");
+  if (!file) {
+    await writeNew(path, bytes, { mode, durability: "none" });
+    return bytes.length;
+  }
+  try {
+    await file.handle.appendFile(bytes);
+    return file.facts.sizeBytes + bytes.length;
   } finally {
     await file.handle.close();
   }

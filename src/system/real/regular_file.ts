@@ -27,6 +27,12 @@ export class NotRegularError extends Error {
   }
 }
 
+const ACCESS = {
+  read: constants.O_RDONLY,
+  overwrite: constants.O_RDWR,
+  append: constants.O_WRONLY | constants.O_APPEND,
+} as const;
+
 /** An open regular file, and the facts of that very file. */
 interface RegularFile {
   readonly handle: FileHandle;
@@ -34,8 +40,8 @@ interface RegularFile {
 }
 
 /**
- * Opens the regular file that `path` leads to, to read it or to overwrite its beginning; returns
- * `undefined` if nothing is there. A symbolic link counts as its target.
+ * Opens the regular file that `path` leads to, to read it, to overwrite its beginning or to add
+ * to its end; returns `undefined` if nothing is there. A symbolic link counts as its target.
  *
  * The kind is checked twice: before opening, because opening a device can already act on it, and on
  * the open file, which is the one that is used. With `O_NONBLOCK`, a FIFO that replaces the file in
@@ -46,11 +52,10 @@ interface RegularFile {
  */
 export async function openRegular(
   path: string,
-  access: "read" | "overwrite",
+  access: keyof typeof ACCESS,
 ): Promise<RegularFile | undefined> {
   if (!isRegular(path)) return undefined;
-  const flags = access === "read" ? constants.O_RDONLY : constants.O_RDWR;
-  const handle = await open(path, flags | (constants.O_NONBLOCK ?? 0));
+  const handle = await open(path, ACCESS[access] | (constants.O_NONBLOCK ?? 0));
   try {
     const facts = factsOfHandle(await handle.stat());
     if (facts.kind !== "file") throw new NotRegularError(path, facts.kind);

@@ -1,0 +1,101 @@
+/** `pennon service`: the agent as a service of this host, installed, removed, shown. */
+
+import { locations } from "../config/locations.ts";
+import type { Service } from "../service/manager.ts";
+import { hostService } from "../service/service.ts";
+import { SERVICE_STATE_DIRECTORY } from "../service/systemd.ts";
+import { safeJson } from "../strip_controls.ts";
+import type { System } from "../system/system.ts";
+import { type CliCommand, type ExitCode, JSON_OPTION, UsageError } from "./command.ts";
+
+const DEFAULT_LINES = 100;
+const MOST_LINES = 10_000;
+
+/** Its own state directory counts, whoever asks: that of the service. */
+export const serviceCommand: CliCommand = {
+  usage: "install | uninstall | status | logs [--print] [--json] [--lines N]",
+  details: [
+    "install makes the agent start at boot: a systemd unit on Linux, a scheduled",
+    "task on Windows, a launch daemon on macOS. It starts the agent if this host is",
+    "registered, and may be repeated. uninstall stops and removes the service; the",
+    "state, the configuration and the program stay. With --print, install shows",
+    "what it would write and changes nothing. status exits 1 if the agent does not",
+    "run. All but status and logs need root, or an administrator.",
+  ],
+  options: [
+    { name: "print", summary: "Print the unit, task or daemon; change nothing" },
+    { name: "lines", value: "N", summary: `Lines of the log, ${DEFAULT_LINES} by default` },
+    JSON_OPTION,
+  ],
+  maxArguments: 1,
+  async run(system, given) {
+    const [action] = given.positional;
+    const service = hostService(system, stateDirectoryOf(system));
+    const isJson = given.flags.has("json");
+    if (given.flags.has("print") && action !== "install") {
+      throw new UsageError('Cannot read "--print": it goes with "service install"');
+    }
+    switch (action) {
+      case "install":
+        if (given.flags.has("print")) system.terminal.print(service.definition().trimEnd());
+        else printDone(system, "install", await service.install(), isJson);
+        return 0;
+      case "uninstall":
+        printDone(system, "uninstall", await service.uninstall(), isJson);
+        return 0;
+      case "status":
+        return await printStatus(system, service, isJson);
+      case "logs":
+        system.terminal.print(await service.logs(linesOf(given.values["lines"])));
+        return 0;
+      default:
+        throw new UsageError(
+          `Cannot run "service ${
+            action ?? ""
+          }": it takes "install", "uninstall", "status" or "logs"`,
+        );
+    }
+  },
+};
+
+/** On Linux a user's own agent has another one: the service never has. */
+function stateDirectoryOf(system: System): string {
+  return system.os === "linux" ? SERVICE_STATE_DIRECTORY : locations(system).stateDirectory;
+}
+
+function printDone(
+  { terminal }: System,
+  action: "install" | "uninstall",
+  done: readonly string[],
+  isJson: boolean,
+): void {
+  const answer = { schema: `pennon.service-${action}/1`, done };
+  terminal.print(isJson ? safeJson(answer) : done.join("\n"));
+}
+
+async function printStatus(
+  { terminal }: System,
+  service: Service,
+  isJson: boolean,
+): Promise<ExitCode> {
+  const { isInstalled, isRunning, details } = await service.status();
+  if (isJson) {
+    const schema = "pennon.service-status/1";
+    terminal.print(safeJson({ schema, installed: isInstalled, running: isRunning, details }));
+  } else {
+    const state = !isInstalled ? "not installed" : isRunning ? "running" : "not running";
+    const rows = Object.entries({ Service: state, ...details });
+    const width = Math.max(...rows.map(([name]) => name.length));
+    terminal.print(rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n"));
+  }
+  return isRunning ? 0 : 1;
+}
+
+function linesOf(written: string | undefined): number {
+  if (written === undefined) return DEFAULT_LINES;
+  const lines = /^\d{1,5}$/.test(written) ? Number(written) : 0;
+  if (lines >= 1 && lines <= MOST_LINES) return lines;
+  throw new UsageError(
+    `Cannot read "--lines ${written}": it takes a whole number from 1 to ${MOST_LINES}`,
+  );
+}

@@ -28,7 +28,7 @@ fi
 if { [ "$1" = configure ] && [ -z "${2-}" ]; } || [ "$1" = 1 ]; then
   cat <<'TEXT'
 Pennon is installed and does not run yet. Next, with a token from the server's dashboard:
-  echo TOKEN | sudo -u pennon pennon register --state-dir /var/lib/pennon --server URL --token -
+  echo TOKEN | sudo pennon register --server URL --token -
   sudo systemctl enable --now pennon
 TEXT
 fi

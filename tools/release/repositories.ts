@@ -1,5 +1,6 @@
 /** The apt repository and the dnf repository of a directory of packages. */
 
+import { isThere } from "../place/host.ts";
 import { makeAptRepository } from "./apt_repository.ts";
 import { makeDnfRepository } from "./dnf_repository.ts";
 import type { Signer } from "./signer.ts";
@@ -32,12 +33,13 @@ export async function makeRepositories(options: RepositoriesOptions): Promise<Re
   const rpms = packages.filter((name) => name.endsWith(".rpm"));
   const directories: string[] = [];
   const leftOut: string[] = [];
-  if (debs.length > 0) {
+  // Without a new package, one that is there is signed anew: an index of apt's expires.
+  if (debs.length > 0 || await isThere(`${into}/apt`)) {
     const directory = `${into}/apt`;
     await makeAptRepository({ directory, packages: debs, signer, url: `${url}/apt`, validDays });
     directories.push(directory);
   } else leftOut.push("the apt repository: no .deb");
-  if (rpms.length > 0) {
+  if (rpms.length > 0 || await isThere(`${into}/rpm`)) {
     const directory = `${into}/rpm`;
     await makeDnfRepository({ directory, packages: rpms, signer, url: `${url}/rpm` });
     directories.push(directory);

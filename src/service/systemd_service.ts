@@ -183,7 +183,13 @@ export class SystemdService implements Service {
       return "Not started: this host is not registered. Next: sudo pennon register --server URL " +
         "--token TOKEN && sudo systemctl start pennon";
     }
-    await runOrFail(this.#system, action, [SYSTEMCTL, isChanged ? "restart" : "start", UNIT]);
+    const verb = isChanged ? "restart" : "start";
+    const { code } = await runManager(this.#system, action, [SYSTEMCTL, "--quiet", verb, UNIT]);
+    if (code !== 0) {
+      throw new ServiceError(
+        `Cannot ${action}: it is installed, but does not start. Next: pennon service logs`,
+      );
+    }
     return "Started: the agent runs";
   }
 }

@@ -37,7 +37,7 @@ Deno.test("install writes the unit for all to read, makes the account, enables a
     SYSUSERS,
     "systemctl daemon-reload",
     ENABLE,
-    "systemctl restart pennon.service",
+    "systemctl --quiet restart pennon.service",
   ]);
   assertEquals(done, [
     `Wrote ${UNIT_FILE}`,
@@ -51,7 +51,7 @@ Deno.test("a second install writes nothing and restarts nothing", async () => {
   await service.install();
   ran.length = 0;
   assertEquals((await service.install())[0], `Unchanged: ${UNIT_FILE}`);
-  assertEquals(ran, [SYSUSERS, ENABLE, "systemctl start pennon.service"]);
+  assertEquals(ran, [SYSUSERS, ENABLE, "systemctl --quiet start pennon.service"]);
 });
 
 Deno.test("install on a host that is not registered starts nothing, and says what is next", async () => {
@@ -65,7 +65,7 @@ Deno.test("with a package's unit, install writes none, and uninstall removes non
   system.files.texts.set("/usr/lib/systemd/system/pennon.service", "[Unit]\n");
   await service.install();
   assertEquals(system.files.texts.has(UNIT_FILE), false);
-  assertEquals(ran, [ENABLE, "systemctl start pennon.service"]);
+  assertEquals(ran, [ENABLE, "systemctl --quiet start pennon.service"]);
   const done = await service.uninstall();
   assert(done.includes("The package's unit stays: /usr/lib/systemd/system/pennon.service"));
 });
@@ -155,4 +155,14 @@ Deno.test("parseProperties() takes the properties that it asked for, whatever th
   });
   assertEquals(parseProperties(""), {});
   assertEquals(Object.keys(parseProperties("__proto__=1\nconstructor=2")), []);
+});
+
+Deno.test("an agent that does not start is no success, and the log says why", async () => {
+  const { system, service } = host();
+  const answer = { stdout: "", stderr: "see journalctl", truncated: false };
+  system.runCommand = (argv) =>
+    Promise.resolve({ ...answer, code: argv.includes("restart") ? 1 : 0 });
+  const { message } = await assertRejects(() => service.install(), ServiceError);
+  assertMatch(message, /does not start\. Next: pennon service logs$/);
+  assert(system.files.texts.has(UNIT_FILE));
 });

@@ -1,0 +1,227 @@
+/** The service under a real systemd: `deno task test:systemd` makes the places and runs this. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { startRefserver } from "../../tools/refserver/refserver.ts";
+import type { Refserver } from "../../tools/refserver/server.ts";
+import { Machine, until } from "./systemd_machine.ts";
+
+const PLACE = Deno.env.get("PENNON_SYSTEMD_PLACE");
+const EXECUTABLE = Deno.env.get("PENNON_EXECUTABLE");
+const TOKEN = "a-registration-token";
+const STATE = "/var/lib/pennon";
+
+/** What the issue allows; the unit has about half. */
+const MOST_EXPOSURE = 3.0;
+
+const CONFIG = `
+[polling]
+interval = "10s"
+start_spread = "0s"
+[backoff]
+base = "400ms"
+cap = "1600ms"
+floor = "100ms"
+[scanners]
+enabled = ["apt"]
+changelogs = false
+`;
+
+/** One source, a directory of the host's, with an update for a package that every Debian has. */
+async function writeHost(root: string): Promise<void> {
+  await Deno.mkdir(`${root}/etc/pennon`);
+  await Deno.writeTextFile(`${root}/etc/pennon/config.toml`, CONFIG);
+  await Deno.mkdir(`${root}/srv/repo`);
+  const packages = "Package: base-files\nVersion: 99:1\nArchitecture: amd64\nMaintainer: x\n" +
+    "Filename: ./base-files.deb\nSize: 1000\nDescription: made for a test\n" +
+    `SHA256: ${"0".repeat(64)}\n`;
+  await Deno.writeTextFile(`${root}/srv/repo/Packages`, packages);
+  const release = "Origin: Test\nSuite: stable\nDate: Mon, 30 Nov 2026 00:00:00 UTC\n";
+  await Deno.writeTextFile(`${root}/srv/repo/Release`, release);
+  const source = "deb [trusted=yes] file:/srv/repo ./\n";
+  await Deno.writeTextFile(`${root}/etc/apt/sources.list`, source);
+}
+
+interface World {
+  readonly machine: Machine;
+  readonly server: Refserver;
+}
+
+const logOf = (server: Refserver, id: string) =>
+  server.state().logs.find((log) => log.command_id === id);
+
+/** Waits until the agent runs as another process than `before`; answers its id. */
+async function nextProcess(machine: Machine, before: string): Promise<string> {
+  return await until("new process", async () => {
+    const now = await machine.property("MainPID");
+    const isActive = await machine.property("ActiveState") === "active";
+    return isActive && now !== before && now !== "0" ? now : undefined;
+  });
+}
+
+/** An agent that must end and stays ended: its host is not registered, or its configuration is wrong. */
+async function staysEnded({ machine }: World, code: number): Promise<void> {
+  assertEquals((await machine.run("systemctl", "start", "pennon")).code, 1);
+  // Longer than the pause before a restart would be.
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  assertEquals(await machine.property("ActiveState"), "failed");
+  assertEquals(await machine.property("ExecMainStatus"), String(code));
+  assertEquals(await machine.property("NRestarts"), "0");
+}
+
+async function register({ machine, server }: World): Promise<void> {
+  const done = await machine.ask("pennon", "service", "install");
+  assertMatch(done, /^Wrote [^]*Not started: this host is not registered/);
+  await machine.ask("pennon", "register", "--server", server.url, "--token", TOKEN);
+  assertMatch(await machine.ask("pennon", "service", "install"), /^Unchanged: [^]*Started: /);
+  await until("check-in", () => Promise.resolve(checkIns(server) > 0 || undefined));
+}
+
+const checkIns = (server: Refserver) =>
+  server.state().requests.filter(({ path }) => path.endsWith("/commands")).length;
+
+/** The agent has no rights, and root's commands leave its files its own. */
+async function isConfined({ machine }: World): Promise<void> {
+  const text = await machine.ask("systemd-analyze", "security", "--no-pager", "pennon.service");
+  const figure = Number(/Overall exposure level for pennon.service: ([\d.]+)/.exec(text)?.[1]);
+  console.log(`    exposure ${figure}`);
+  assert(figure <= MOST_EXPOSURE, text);
+  const status = await machine.ask("cat", `/proc/${await machine.property("MainPID")}/status`);
+  assertMatch(status, /^CapBnd:\t0+$/m);
+  assertMatch(status, /^NoNewPrivs:\t1$/m);
+  assert(!/^Uid:\t0\t/m.test(status));
+  await machine.ask("pennon", "status");
+  await machine.ask("pennon", "events", "list");
+  const owners = await machine.ask("find", STATE, "-not", "-user", "pennon");
+  assertEquals(owners, "");
+  assertEquals((await machine.ask("stat", "-c", "%a", STATE)).trim(), "700");
+}
+
+async function scansApt({ server }: World): Promise<void> {
+  const id = server.queueCommand({ type: "scan_updates" });
+  const log = await until("scan", () => Promise.resolve(logOf(server, id)));
+  assertEquals([log.result, log.exit_code], ["success", 0], JSON.stringify(log));
+  const sent = server.state().updates.map(({ package_name, available_version }) =>
+    `${package_name} ${available_version}`
+  );
+  assertEquals(sent, ["base-files 99:1"]);
+}
+
+async function restartsAfterKill({ machine }: World): Promise<void> {
+  const before = await machine.property("MainPID");
+  const startMs = performance.now();
+  await machine.ask("kill", "-9", before);
+  await nextProcess(machine, before);
+  console.log(`    running again after ${((performance.now() - startMs) / 1_000).toFixed(1)} s`);
+  assertEquals(await machine.property("NRestarts"), "1");
+}
+
+/** Both threads stand still, so that the agent's own watchdog cannot act. */
+async function watchdogActs({ machine }: World): Promise<void> {
+  const folder = "/etc/systemd/system/pennon.service.d";
+  await machine.ask("mkdir", folder);
+  const dropIn = `${machine.root}${folder}/fast.conf`;
+  await Deno.writeTextFile(dropIn, "[Service]\nWatchdogSec=4s\nRestartSec=1s\n");
+  await machine.ask("systemctl", "daemon-reload");
+  await machine.ask("systemctl", "restart", "pennon");
+  const before = await machine.property("MainPID");
+  await new Promise((resolve) => setTimeout(resolve, 9_000));
+  assertEquals(await machine.property("MainPID"), before, "a sign of life came too late");
+  await machine.ask("kill", "-STOP", before);
+  await nextProcess(machine, before);
+  const journal = await machine.ask("journalctl", "-u", "pennon", "--no-pager", "-o", "cat");
+  assertStringIncludes(journal, "Watchdog timeout (limit 4s)!");
+  await Deno.remove(dropIn);
+  await machine.ask("systemctl", "daemon-reload");
+  await machine.ask("systemctl", "restart", "pennon");
+}
+
+async function deliversAtStop({ machine, server }: World): Promise<void> {
+  await server.setFault({ mode: "slow", delayMs: 2_000, path: "/logs$" });
+  const id = server.queueCommand({ type: "collect_specs" });
+  await until("event in the buffer", async () => {
+    const status = JSON.parse(await machine.ask("pennon", "status", "--json"));
+    return status.buffer.pending > 0 && logOf(server, id) === undefined || undefined;
+  });
+  const startMs = performance.now();
+  await machine.ask("systemctl", "stop", "pennon");
+  console.log(`    stopped in ${((performance.now() - startMs) / 1_000).toFixed(1)} s`);
+  await server.setFault({ mode: "none" });
+  assertEquals(logOf(server, id)?.result, "success");
+  assertEquals(await machine.property("Result"), "success");
+  assertEquals(await machine.property("ExecMainStatus"), "0");
+}
+
+async function startsAtBoot({ machine, server }: World): Promise<void> {
+  await machine.powerOff();
+  server.resetRequests();
+  console.log(`    booted again in ${((await machine.boot()) / 1_000).toFixed(1)} s`);
+  await nextProcess(machine, "0");
+  await until("check-in", () => Promise.resolve(checkIns(server) > 0 || undefined));
+}
+
+async function logsAreInTheJournal({ machine }: World): Promise<void> {
+  assertStringIncludes(await machine.ask("pennon", "service", "logs"), "INFO agent started");
+  const status = JSON.parse(await machine.ask("pennon", "service", "status", "--json"));
+  assertEquals([status.installed, status.running], [true, true]);
+  assertEquals(status.details.UnitFileState, "enabled");
+}
+
+async function uninstalls({ machine }: World): Promise<void> {
+  const unit = "/etc/systemd/system/pennon.service";
+  await machine.ask("pennon", "service", "uninstall");
+  assertEquals((await machine.run("test", "-e", unit)).code, 1);
+  await machine.ask("test", "-e", `${STATE}/identity.json`);
+  assertEquals((await machine.run("pennon", "service", "status")).code, 1);
+  // A link in the unit's place must not be followed.
+  await machine.ask("ln", "-s", "/etc/passwd", unit);
+  const refused = await machine.run("pennon", "service", "install");
+  assertEquals(refused.code, 1);
+  assertStringIncludes(refused.err, "is a symbolic link");
+  assertStringIncludes(await machine.ask("cat", "/etc/passwd"), "root:x:0:0:");
+  await machine.ask("rm", unit);
+  const file = `${machine.root}/etc/pennon/config.toml`;
+  await Deno.writeTextFile(file, "nonsense = 1\n");
+  await machine.run("pennon", "service", "install");
+  assertEquals(await machine.property("ExecMainStatus"), "2");
+}
+
+for (const suite of ["bookworm", "trixie"]) {
+  const ignore = PLACE === undefined || EXECUTABLE === undefined;
+  const missing = ignore ? " (deno task test:systemd runs this)" : "";
+  Deno.test({
+    name: `the service under systemd of Debian ${suite}${missing}`,
+    ignore,
+    async fn(t) {
+      const server = await startRefserver({
+        registrationTokens: [TOKEN],
+        checkInIntervalS: 10,
+        limits: { agent: 0, register: 0, public: 0 },
+      });
+      await using machine = await Machine.create(`${PLACE}/debian-${suite}-1`, EXECUTABLE!);
+      try {
+        await writeHost(machine.root);
+        console.log(`    booted in ${((await machine.boot()) / 1_000).toFixed(1)} s`);
+        const world = { machine, server };
+        await t.step("install, register, install again: it runs", () => register(world));
+        await t.step("it is confined", () => isConfined(world));
+        await t.step("it scans apt inside of its sandbox", () => scansApt(world));
+        await t.step("its log is in the journal", () => logsAreInTheJournal(world));
+        await t.step("after kill -9 it is started again", () => restartsAfterKill(world));
+        await t.step("the watchdog ends an agent that stands still", () => watchdogActs(world));
+        await t.step("a stop delivers what is buffered", () => deliversAtStop(world));
+        await t.step("it starts at boot", () => startsAtBoot(world));
+        await t.step(
+          "uninstall leaves the state; install follows no link",
+          () => uninstalls(world),
+        );
+        await t.step("exit code 2 is not started again", () => staysEnded(world, 2));
+        await machine.ask("sh", "-c", "rm -r /var/lib/pennon/* /etc/pennon/config.toml");
+        await machine.ask("systemctl", "reset-failed", "pennon");
+        await t.step("exit code 3 is not started again", () => staysEnded(world, 3));
+        assertEquals(server.state().violations, []);
+      } finally {
+        await server.close();
+      }
+    },
+  });
+}

@@ -1,5 +1,6 @@
 /** The archives of a release: one per executable, with what a person needs beside it. */
 
+import { sha256Of } from "../build/digest.ts";
 import { TARGETS } from "../build/targets.ts";
 import { mustRun, requirePrograms } from "./command.ts";
 import type { ReleaseFacts } from "./release_facts.ts";
@@ -44,6 +45,7 @@ export async function makeArchives(options: ArchiveOptions): Promise<ArchivesMad
     const directory = `${STAGE}/${name}`;
     await Deno.remove(STAGE, { recursive: true }).catch(() => {});
     await Deno.mkdir(directory, { recursive: true });
+    await Deno.chmod(directory, 0o755);
     const executable = `${directory}/${os === "windows" ? "pennon.exe" : "pennon"}`;
     await Deno.copyFile(file, executable);
     await Deno.chmod(executable, 0o755);
@@ -54,6 +56,12 @@ export async function makeArchives(options: ArchiveOptions): Promise<ArchivesMad
     for (const [document, path] of Object.entries(added)) {
       await Deno.copyFile(path, `${directory}/${document}`);
       await Deno.chmod(`${directory}/${document}`, 0o644);
+    }
+    if (os === "windows") {
+      // install.ps1 compares it, after Windows has unpacked the archive.
+      const line = `${await sha256Of(executable)}  pennon.exe\n`;
+      await Deno.writeTextFile(`${directory}/SHA256SUMS`, line);
+      await Deno.chmod(`${directory}/SHA256SUMS`, 0o644);
     }
     files.push(os === "windows" ? await zip(name, facts, into) : await tar(name, facts, into));
   }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { installScript } from "../../tools/release/install_script.ts";
 import { writeSums } from "../../tools/release/sums.ts";
-import { lacks } from "./lacks.ts";
+import { needs } from "./needs.ts";
 import { endSigner, makeSigner, Site } from "./package_site.ts";
 
 const TEMPLATE = fileURLToPath(new URL("../../packaging/install.sh", import.meta.url));
@@ -11,8 +11,10 @@ const VERSION = "1.2.3";
 const PLATFORM = Deno.build.arch === "x86_64" ? "linux-x64" : "linux-arm64";
 const ARCHIVE = `pennon-${VERSION}-${PLATFORM}.tar.gz`;
 
-const MISSING = Deno.build.os !== "linux" ||
-  await lacks("gpg", "gpgv", "curl", "wget", "tar", "dash", "bash");
+const PROGRAMS_NEEDED = ["gpg", "gpgv", "curl", "wget", "tar", "dash", "bash"];
+
+/** The end of each test's name, and whether it is ignored. */
+const { name: suffix, ignore } = await needs("", ...PROGRAMS_NEEDED);
 
 /** A release of a stand-in for the executable, a web server for it, and a place to install into. */
 class Release implements AsyncDisposable {
@@ -127,8 +129,8 @@ async function must(program: string, ...args: string[]): Promise<void> {
 
 function onRelease(name: string, test: (release: Release) => Promise<void>): void {
   Deno.test({
-    name: `install.sh ${name}`,
-    ignore: MISSING,
+    name: `install.sh ${name}${suffix}`,
+    ignore,
     fn: async () => {
       const release = await Release.make();
       await using _release = release;
@@ -267,8 +269,8 @@ onRelease("refuses to run wrongly, and without a key", async (release) => {
 });
 
 Deno.test({
-  name: "install.sh keeps the old executable if the new one does not start",
-  ignore: MISSING,
+  name: `install.sh keeps the old executable if the new one does not start${suffix}`,
+  ignore,
   fn: async () => {
     const release = await Release.make("#!/bin/sh\necho broken >&2\nexit 1\n");
     await using _release = release;
@@ -282,9 +284,9 @@ Deno.test({
 });
 
 Deno.test({
-  name: "install.sh names a directory that cannot be written",
+  name: `install.sh names a directory that cannot be written${suffix}`,
   // Root may write everywhere; a file in the place of a directory stops root too.
-  ignore: MISSING,
+  ignore,
   fn: async () => {
     const release = await Release.make();
     await using _release = release;
@@ -297,8 +299,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the shell scripts of the packages and install.sh pass shellcheck",
-  ignore: Deno.build.os !== "linux" || await lacks("shellcheck"),
+  ...await needs("the shell scripts of the packages and install.sh pass shellcheck", "shellcheck"),
   fn: async () => {
     const names = ["account", "postinstall", "preremove", "postremove"];
     const files = names.map((name) => `packaging/linux/${name}.sh`).concat("packaging/install.sh");

@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { aptLines } from "../../tools/release/install_lines.ts";
-import { onPackageHost, PACKAGE_TESTS, PackagedAgent, type PackageHost } from "./package_host.ts";
+import {
+  needsTask,
+  onPackageHost,
+  PACKAGE_TESTS,
+  PackagedAgent,
+  type PackageHost,
+} from "./package_host.ts";
 import {
   copyRepository,
   endSigner,
@@ -203,7 +209,6 @@ for (const root of ["debian-12", "debian-13", "ubuntu-24.04"]) {
 }
 
 Deno.test({
-  name: "the server of the repositories is closed",
-  ignore: PACKAGE_TESTS === null,
+  ...needsTask("the server of the repositories is closed"),
   fn: async () => void await (await made)?.site[Symbol.asyncDispose](),
 });

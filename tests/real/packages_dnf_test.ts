@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dnfLines } from "../../tools/release/install_lines.ts";
-import { onPackageHost, PACKAGE_TESTS, PackagedAgent, type PackageHost } from "./package_host.ts";
+import {
+  needsTask,
+  onPackageHost,
+  PACKAGE_TESTS,
+  PackagedAgent,
+  type PackageHost,
+} from "./package_host.ts";
 import {
   copyRepository,
   endSigner,
@@ -183,7 +189,6 @@ for (const root of ["dnf-4", "dnf-5"]) {
 }
 
 Deno.test({
-  name: "the server of the repositories of rpms is closed",
-  ignore: PACKAGE_TESTS === null,
+  ...needsTask("the server of the repositories of rpms is closed"),
   fn: async () => void await (await made)?.site[Symbol.asyncDispose](),
 });

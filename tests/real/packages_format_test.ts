@@ -1,11 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
+import { missingOnPath } from "../../tools/place/host.ts";
 import { makePackages } from "../../tools/release/packages.ts";
 import { readReleaseFacts } from "../../tools/release/release_facts.ts";
-import { lacks } from "./lacks.ts";
-import { PACKAGE_TESTS } from "./package_host.ts";
+import { needsAll } from "./needs.ts";
+import { needsTask, PACKAGE_TESTS } from "./package_host.ts";
 import { endSigner, makeSigner } from "./package_site.ts";
-
-const isMissing = PACKAGE_TESTS === null;
 
 async function run(program: string, ...args: string[]): Promise<{ code: number; output: string }> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
@@ -21,8 +20,10 @@ function packageOf(extension: string): string {
 }
 
 Deno.test({
-  name: "packages: lintian has no error (deno task test:packages)",
-  ignore: isMissing || await lacks("lintian"),
+  ...needsAll("packages: lintian has no error", [
+    ["deno task test:packages", PACKAGE_TESTS !== null],
+    ["lintian", (await missingOnPath(["lintian"])).length === 0],
+  ]),
   fn: async () => {
     const { code, output } = await run("lintian", "--fail-on", "error,warning", packageOf(".deb"));
     assertEquals(code, 0, output);
@@ -30,8 +31,10 @@ Deno.test({
 });
 
 Deno.test({
-  name: "packages: rpmlint has no error (deno task test:packages)",
-  ignore: isMissing || await lacks("rpmlint"),
+  ...needsAll("packages: rpmlint has no error", [
+    ["deno task test:packages", PACKAGE_TESTS !== null],
+    ["rpmlint", (await missingOnPath(["rpmlint"])).length === 0],
+  ]),
   fn: async () => {
     const signed = `${PACKAGE_TESTS!.work}/signed.rpm`;
     await Deno.copyFile(packageOf(".rpm"), signed);
@@ -48,8 +51,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "packages: made again they are the same bytes (deno task test:packages)",
-  ignore: isMissing,
+  ...needsTask("packages: made again they are the same bytes"),
   fn: async () => {
     const { versions: [{ version, files }], work } = PACKAGE_TESTS!;
     const again = await makePackages({

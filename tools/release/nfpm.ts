@@ -4,7 +4,7 @@ import { BuildError } from "../build/build_error.ts";
 import { cacheFolder, isThere } from "../place/host.ts";
 import { mustRun } from "./command.ts";
 
-/** The newest version that builds with the Go that Debian and its backports have. */
+/** The version that the packages were tried with. */
 const NFPM_VERSION = "2.45.2";
 
 const MODULE = `github.com/goreleaser/nfpm/v2/cmd/nfpm@v${NFPM_VERSION}`;
@@ -34,7 +34,7 @@ export async function findNfpm(): Promise<string> {
     const fact = cause instanceof Error ? cause.message : String(cause);
     throw new BuildError(
       `Cannot install nfpm ${NFPM_VERSION}: ${fact}\n` +
-        "Next: install Go (apt-get install golang), or name nfpm's file in NFPM",
+        "Next: install a present Go (https://go.dev/dl/), or name nfpm's file in NFPM",
       { cause },
     );
   }

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { missingOnPath } from "../../tools/place/host.ts";
 import { makePackages } from "../../tools/release/packages.ts";
-import { readReleaseFacts } from "../../tools/release/release_facts.ts";
 import { needsAll } from "./needs.ts";
 import { needsTask, PACKAGE_TESTS } from "./package_host.ts";
 import { endSigner, makeSigner } from "./package_site.ts";
@@ -53,9 +52,9 @@ Deno.test({
 Deno.test({
   ...needsTask("packages: made again they are the same bytes"),
   fn: async () => {
-    const { versions: [{ version, files }], work } = PACKAGE_TESTS!;
+    const { versions: [{ facts, files }], work } = PACKAGE_TESTS!;
     const again = await makePackages({
-      facts: await readReleaseFacts(version),
+      facts,
       revision: 1,
       isQuick: true,
       homepage: "https://updates.example/",

@@ -1,12 +1,14 @@
 /** Two versions of the packages, of one executable, for the tests of upgrades. */
 
 import { makePackages } from "../release/packages.ts";
-import { readReleaseFacts } from "../release/release_facts.ts";
+import { readReleaseFacts, type ReleaseFacts } from "../release/release_facts.ts";
 import { HOMEPAGE, MAINTAINER, namesOf } from "../release/task.ts";
 
 /** A version and its packages. */
 export interface BuiltVersion {
   readonly version: string;
+  /** What its packages were made with. */
+  readonly facts: ReleaseFacts;
   readonly files: readonly string[];
 }
 
@@ -25,5 +27,5 @@ async function build(version: string, work: string): Promise<BuiltVersion> {
   await makePackages({ ...common, facts, into });
   // An arm64 executable may be there too, of which dpkg and rpm need not be told here.
   const names = (await namesOf(into)).filter((name) => /[_.](amd64|x86_64)\./.test(name));
-  return { version, files: names.map((name) => `${into}/${name}`) };
+  return { version, facts, files: names.map((name) => `${into}/${name}`) };
 }

@@ -172,6 +172,7 @@ Deno.test("nfpmConfig() dates every file, and keeps the configuration for the ad
     files: [
       { source: "a", path: "/usr/bin/pennon", mode: 0o755 },
       { source: "b", path: "/etc/pennon/config.toml", kind: "config|noreplace", mode: 0o640 },
+      { source: "d", path: "/usr/share/man/man1/pennon.1.gz", kind: "doc" },
     ],
     scripts: {
       debPostinstall: "1",
@@ -196,6 +197,12 @@ Deno.test("nfpmConfig() dates every file, and keeps the configuration for the ad
       type: "config|noreplace",
       file_info: { mode: 0o640, mtime: config.mtime },
     },
+  ]);
+  // nfpm leaves what has rpm's kind out of a .deb.
+  const pages = config.contents.filter(({ dst }) => dst.includes("/man/"));
+  assertEquals(pages.map((page) => [page.packager, "type" in page ? page.type : "plain"]), [
+    ["deb", "plain"],
+    ["rpm", "doc"],
   ]);
   // dpkg of Debian 11 reads no zstd.
   assertEquals([config.deb.compression, config.rpm.compression], ["xz", "zstd:19"]);

@@ -70,6 +70,13 @@ const RPM_DIRECTORIES = [
   "/usr/share/zsh/site-functions",
 ].map((dst) => ({ dst, type: "dir", packager: "rpm", file_info: { mode: 0o755 } }));
 
+/** nfpm leaves documents of rpm's kind out of a .deb: there they are plain files. */
+function byFormat(file: PackagedFile): PackagedFile[] {
+  if (file.kind !== "doc" || file.only !== undefined) return [file];
+  const { kind, ...plain } = file;
+  return [{ ...plain, only: "deb" }, { ...plain, kind, only: "rpm" }];
+}
+
 /** The object to be written as JSON. */
 export function nfpmConfig(facts: ReleaseFacts, contents: PackageContents) {
   const { architecture, revision, homepage, maintainer, scripts, isQuick } = contents;
@@ -91,7 +98,7 @@ export function nfpmConfig(facts: ReleaseFacts, contents: PackageContents) {
     changelog: contents.changelog,
     recommends: ["ca-certificates"],
     contents: [
-      ...contents.files.map(({ source, path, mode, only, kind, group }) => ({
+      ...contents.files.flatMap(byFormat).map(({ source, path, mode, only, kind, group }) => ({
         src: source,
         dst: path,
         ...kind === undefined ? {} : { type: kind },

@@ -1,0 +1,194 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { dnfLines } from "../../tools/release/install_lines.ts";
+import {
+  needsTask,
+  onPackageHost,
+  PACKAGE_TESTS,
+  PackagedAgent,
+  type PackageHost,
+} from "./package_host.ts";
+import {
+  copyRepository,
+  endSigner,
+  findFiles,
+  flipByte,
+  makeSigner,
+  publish,
+  replaceBytes,
+  Site,
+} from "./package_site.ts";
+import { RpmMaker } from "./rpm_maker.ts";
+
+/** The repositories of these tests, made once: their directories by name. */
+let made: Promise<{ site: Site; directory: (name: string) => string }> | undefined;
+
+async function makeSite() {
+  const { versions: [first, second], work } = PACKAGE_TESTS!;
+  const directory = (name: string) => `${work}/dnf-${name}`;
+  const site = new Site();
+  const { url } = site;
+  const signer = await makeSigner(work, "releases-of-rpms");
+  await publish(first, ".rpm", { into: directory("first"), signer, url });
+  await copyRepository(directory("first"), directory("second"));
+  await publish(second, ".rpm", { into: directory("second"), signer, url });
+  await endSigner();
+
+  await copyRepository(directory("second"), directory("changed-list"));
+  for (const file of await findFiles(directory("changed-list"), /-primary\.xml/)) {
+    await replaceBytes(file, flipByte);
+  }
+  await copyRepository(directory("second"), directory("changed-index"));
+  await replaceBytes(
+    `${directory("changed-index")}/rpm/repodata/repomd.xml`,
+    (bytes) =>
+      new TextEncoder().encode(
+        new TextDecoder().decode(bytes).replace("<revision>", "<revision>1"),
+      ),
+  );
+  await copyRepository(directory("second"), directory("changed-package"));
+  for (const file of await findFiles(directory("changed-package"), /\.rpm$/)) {
+    await replaceBytes(file, flipByte);
+  }
+  const stranger = await makeSigner(work, "stranger-of-rpms");
+  await copyRepository(directory("second"), directory("stranger"));
+  await publish(second, ".rpm", { into: directory("stranger"), signer: stranger, url });
+  await Deno.mkdir(directory("stranger-packages"));
+  await publish(second, ".rpm", { into: directory("stranger-packages"), signer: stranger, url });
+  await endSigner();
+  return { site, directory };
+}
+
+/** Has the site serve one of the repositories. */
+async function serve(name: string): Promise<Site> {
+  const { site, directory } = await (made ??= makeSite());
+  site.directory = directory(name);
+  return site;
+}
+
+/**
+ * Makes Debian's files those of a host of rpm's: the package database says that the C library and the
+ * programs of the scripts are installed.
+ */
+async function prepare(host: PackageHost): Promise<void> {
+  const folder = `${host.root}/var/tmp/base`;
+  await Deno.mkdir(folder, { recursive: true });
+  const lines = ["glibc = 2.34", "shadow-utils", "/bin/sh"].map((name) => `Provides: ${name}`);
+  const base = { name: "base", evr: "1-1", architecture: "noarch", lines } as const;
+  await new RpmMaker(folder, "x86_64").build("base", [base]);
+  await host.must(
+    "sh",
+    "-c",
+    "find /var/tmp/base -name '*.rpm' | xargs rpm -i --nosignature --nodeps",
+  );
+  await host.must("sh", "-c", "rm -rf /var/tmp/base; mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d");
+  // As the packages "filesystem" and "systemd" of a host of rpm's have it.
+  await host.must("mkdir", "-p", "/usr/lib/sysusers.d", "/usr/share/licenses");
+  // Fedora's dnf is dnf 5. One of Debian's plugins for it wants createrepo_c, which is not there.
+  if (await host.exists("/usr/bin/dnf5")) {
+    await host.must("mkdir", "-p", "/etc/dnf");
+    await Deno.writeTextFile(`${host.root}/etc/dnf/dnf.conf`, "[main]\nplugins=0\n");
+  }
+  await host.must("sh", "-c", "[ -e /usr/bin/dnf ] || ln -s dnf5 /usr/bin/dnf");
+}
+
+async function installed(host: PackageHost): Promise<string> {
+  const { output } = await host.run("rpm", "-q", "--qf", "%{VERSION}", "pennon");
+  return output.trim();
+}
+
+async function ownerAndMode(host: PackageHost, path: string): Promise<string> {
+  return (await host.must("stat", "-c", "%U:%G %a", path)).trim();
+}
+
+for (const root of ["dnf-4", "dnf-5"]) {
+  onPackageHost("dnf: install, upgrade, downgrade and remove", root, async (host) => {
+    const [first, second] = PACKAGE_TESTS!.versions.map(({ version }) => version);
+    await prepare(host);
+    const before = await host.files();
+
+    const site = await serve("first");
+    await host.mustRunLines(dnfLines(site.url));
+    assertEquals(await installed(host), first);
+    assertEquals(await ownerAndMode(host, "/etc/pennon/config.toml"), "root:pennon 640");
+    assertEquals(await ownerAndMode(host, "/var/lib/pennon"), "pennon:pennon 700");
+    assertEquals(await host.must("rpm", "-V", "--nodeps", "pennon"), "");
+
+    const config = await host.configureShortWaits();
+    await using agent = await PackagedAgent.register(host);
+    await agent.deliver();
+    const events = await agent.bufferEvents();
+
+    await serve("second");
+    await host.must("dnf", "-y", "--refresh", "upgrade", "pennon");
+    assertEquals(await installed(host), second);
+    assertEquals(await host.read("/etc/pennon/config.toml"), config);
+    const kept = await agent.bufferedEvents();
+    assertEquals(events.filter((id) => !kept.includes(id)), []);
+    await agent.deliver();
+
+    const more = await agent.bufferEvents();
+    await host.must("dnf", "-y", "downgrade", "pennon");
+    assertEquals(await installed(host), first);
+    assertEquals(await agent.bufferedEvents(), more);
+    await agent.deliver();
+    assertEquals(agent.server.state().agents.length, 1);
+
+    await host.must("dnf", "-y", "remove", "pennon");
+    assertEquals(await host.exists("/usr/bin/pennon"), false);
+    assert(await host.exists("/var/lib/pennon/identity.json"));
+    // What docs/install.md says to type after that: rpm knows no purge.
+    await host.must("sh", "-c", "rm -rf /var/lib/pennon /etc/pennon; userdel pennon");
+    await host.must(
+      "sh",
+      "-c",
+      "rm /etc/pki/rpm-gpg/RPM-GPG-KEY-pennon /etc/yum.repos.d/pennon.repo",
+    );
+    const after = await host.files();
+    assertEquals(after.filter((file) => !before.includes(file)), []);
+    assertEquals(before.filter((file) => !after.includes(file)), []);
+  });
+
+  onPackageHost("dnf: what was changed or is signed by another is refused", root, async (host) => {
+    const [first, second] = PACKAGE_TESTS!.versions.map(({ version }) => version);
+    await prepare(host);
+    const site = await serve("first");
+    await host.mustRunLines(dnfLines(site.url));
+    const refused: [repository: string, reason: RegExp][] = [
+      ["stranger", /[Bb]ad PGP signature|[Ss]igning key not found|GPG/],
+      ["changed-index", /[Bb]ad PGP signature|[Ss]ignature verif|GPG|Bad GPG signature/],
+      ["changed-list", /checksum|Checksum/],
+      ["changed-package", /checksum|Checksum/],
+    ];
+    for (const [repository, reason] of refused) {
+      await serve(repository);
+      await host.must("dnf", "clean", "all");
+      // dnf 4 does without a repository that it refuses, and ends with 0.
+      const { output } = await host.run("dnf", "-y", "upgrade", "pennon");
+      assertMatch(output, reason, repository);
+      assertEquals(await installed(host), first, repository);
+    }
+
+    // A stranger's package behind a signed index, where the index is not checked.
+    await serve("stranger-packages");
+    await host.must("dnf", "clean", "all");
+    const { code, output } = await host.run(
+      ...["dnf", "-y", "--setopt=pennon.repo_gpgcheck=0", "upgrade", "pennon"],
+    );
+    assert(code !== 0, output);
+    assertEquals(await installed(host), first);
+
+    // dnf takes an older index that is signed and current; it downgrades nothing because of it.
+    await serve("second");
+    await host.must("dnf", "-y", "--refresh", "upgrade", "pennon");
+    assertEquals(await installed(host), second);
+    await serve("first");
+    await host.must("dnf", "clean", "all");
+    await host.run("dnf", "-y", "upgrade", "pennon");
+    assertEquals(await installed(host), second);
+  });
+}
+
+Deno.test({
+  ...needsTask("the server of the repositories of rpms is closed"),
+  fn: async () => void await (await made)?.site[Symbol.asyncDispose](),
+});

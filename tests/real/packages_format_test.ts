@@ -1,0 +1,74 @@
+import { assert, assertEquals } from "@std/assert";
+import { missingOnPath } from "../../tools/place/host.ts";
+import { makePackages } from "../../tools/release/packages.ts";
+import { needsAll } from "./needs.ts";
+import { needsTask, PACKAGE_TESTS } from "./package_host.ts";
+import { endSigner, makeSigner } from "./package_site.ts";
+
+async function run(program: string, ...args: string[]): Promise<{ code: number; output: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args,
+    env: { LC_ALL: "C.UTF-8" },
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+function packageOf(extension: string): string {
+  return PACKAGE_TESTS!.versions[0].files.find((name) => name.endsWith(extension))!;
+}
+
+Deno.test({
+  ...needsAll("packages: lintian has no error", [
+    ["deno task test:packages", PACKAGE_TESTS !== null],
+    ["lintian", (await missingOnPath(["lintian"])).length === 0],
+  ]),
+  fn: async () => {
+    // The packages of the tests are not compressed, which takes minutes.
+    const suppress = ["--suppress-tags", "uses-no-compression-for-data-tarball"];
+    const argv = ["--fail-on", "error,warning", ...suppress, packageOf(".deb")];
+    const { code, output } = await run("lintian", ...argv);
+    assertEquals(code, 0, output);
+  },
+});
+
+Deno.test({
+  ...needsAll("packages: rpmlint has no error", [
+    ["deno task test:packages", PACKAGE_TESTS !== null],
+    ["rpmlint", (await missingOnPath(["rpmlint"])).length === 0],
+  ]),
+  fn: async () => {
+    const signed = `${PACKAGE_TESTS!.work}/signed.rpm`;
+    await Deno.copyFile(packageOf(".rpm"), signed);
+    await (await makeSigner(PACKAGE_TESTS!.work, "lint")).signRpm(signed);
+    await endSigner();
+    const { code, output } = await run(
+      "rpmlint",
+      "--config",
+      "packaging/linux/rpmlint.toml",
+      signed,
+    );
+    assertEquals([code, output.match(/^.* E: .*$/gm)], [0, null], output);
+  },
+});
+
+Deno.test({
+  ...needsTask("packages: made again they are the same bytes"),
+  fn: async () => {
+    const { versions: [{ facts, files }], work } = PACKAGE_TESTS!;
+    const again = await makePackages({
+      facts,
+      revision: 1,
+      isQuick: true,
+      homepage: "https://updates.example/",
+      maintainer: "The Pennon authors <pennon@updates.example>",
+      into: `${work}/again`,
+    });
+    for (const file of files) {
+      const copy = again.files.find((name) => name.endsWith(file.slice(file.lastIndexOf("/"))));
+      const { code, output } = await run("cmp", file, copy!);
+      assertEquals(code, 0, output);
+    }
+    assert(files.length === 2);
+  },
+});

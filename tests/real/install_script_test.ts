@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { installScript } from "../../tools/release/install_script.ts";
 import { writeSums } from "../../tools/release/sums.ts";
-import { needs } from "./needs.ts";
+import { lacks } from "./lacks.ts";
 import { endSigner, makeSigner, Site } from "./package_site.ts";
 
 const TEMPLATE = fileURLToPath(new URL("../../packaging/install.sh", import.meta.url));
@@ -11,10 +11,7 @@ const VERSION = "1.2.3";
 const PLATFORM = Deno.build.arch === "x86_64" ? "linux-x64" : "linux-arm64";
 const ARCHIVE = `pennon-${VERSION}-${PLATFORM}.tar.gz`;
 
-const PROGRAMS_NEEDED = ["gpg", "gpgv", "curl", "wget", "tar", "dash", "bash"];
-
-/** The end of each test's name, and whether it is ignored. */
-const { name: suffix, ignore } = await needs("", ...PROGRAMS_NEEDED);
+const ignore = await lacks("gpg", "gpgv", "curl", "wget", "tar", "dash", "bash");
 
 /** A release of a stand-in for the executable, a web server for it, and a place to install into. */
 class Release implements AsyncDisposable {
@@ -129,7 +126,7 @@ async function must(program: string, ...args: string[]): Promise<void> {
 
 function onRelease(name: string, test: (release: Release) => Promise<void>): void {
   Deno.test({
-    name: `install.sh ${name}${suffix}`,
+    name: `install.sh ${name}`,
     ignore,
     fn: async () => {
       const release = await Release.make();
@@ -269,7 +266,7 @@ onRelease("refuses to run wrongly, and without a key", async (release) => {
 });
 
 Deno.test({
-  name: `install.sh keeps the old executable if the new one does not start${suffix}`,
+  name: `install.sh keeps the old executable if the new one does not start`,
   ignore,
   fn: async () => {
     const release = await Release.make("#!/bin/sh\necho broken >&2\nexit 1\n");
@@ -284,7 +281,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh names a directory that cannot be written${suffix}`,
+  name: `install.sh names a directory that cannot be written`,
   // Root may write everywhere; a file in the place of a directory stops root too.
   ignore,
   fn: async () => {
@@ -299,7 +296,8 @@ Deno.test({
 });
 
 Deno.test({
-  ...await needs("the shell scripts of the packages and install.sh pass shellcheck", "shellcheck"),
+  name: "the shell scripts of the packages and install.sh pass shellcheck",
+  ignore: await lacks("shellcheck"),
   fn: async () => {
     const names = ["account", "postinstall", "preremove", "postremove"];
     const files = names.map((name) => `packaging/linux/${name}.sh`).concat("packaging/install.sh");

@@ -6,6 +6,11 @@ export const PACKAGES = {
   cat: "coreutils",
   chroot: "coreutils",
   createrepo_c: "createrepo-c",
+  curl: "curl",
+  dash: "dash",
+  gpgv: "gpgv",
+  shellcheck: "shellcheck",
+  wget: "wget",
   dnf: "dnf",
   dpkg: "dpkg",
   "dpkg-deb": "dpkg",
@@ -40,6 +45,8 @@ export const PACKAGES = {
   tar: "tar",
   true: "coreutils",
   unshare: "util-linux",
+  unzip: "unzip",
+  zip: "zip",
   zsh: "zsh",
 } as const;
 

@@ -38,7 +38,7 @@ const EXECUTABLE = "dist/pennon-linux-x64";
 const PROGRAMS = ["unshare", "chroot", "mount", "debootstrap", "gpg", "apt-ftparchive"]
   .concat("createrepo_c", "rpmsign", "rpm", "xz", "setpriv");
 
-const TESTS = ["format", "apt", "dnf"].map((name) => `tests/real/packages_${name}_test.ts`);
+const TESTS = ["format", "apt", "dnf"].map((name) => `tests/packages/${name}_test.ts`);
 
 /** Twenty times what they take on two cores. */
 const TESTS_TIMEOUT_MS = 1_800_000;

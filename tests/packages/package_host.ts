@@ -4,7 +4,6 @@ import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import type { BuiltVersion } from "../../tools/packages/versions.ts";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
-import { type Needed, needsAll } from "./needs.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
 
 /** What the task hands to the tests. */
@@ -21,11 +20,6 @@ const GIVEN = Deno.env.get("PENNON_PACKAGE_TESTS");
 /** `null` where the task does not run the tests. */
 export const PACKAGE_TESTS: PackageTests | null = GIVEN === undefined ? null : JSON.parse(GIVEN);
 
-/** The name and the state of a test that the task alone can run. */
-export function needsTask(name: string): Needed {
-  return needsAll(name, [["deno task test:packages", PACKAGE_TESTS !== null]]);
-}
-
 /** A test on a host of its own. */
 export function onPackageHost(
   name: string,
@@ -33,7 +27,8 @@ export function onPackageHost(
   test: (host: PackageHost) => Promise<void>,
 ): void {
   Deno.test({
-    ...needsTask(`${name} (${root})`),
+    name: `${name} (${root})`,
+    ignore: PACKAGE_TESTS === null, // By deno task test:packages alone.
     fn: async () => {
       const host = await PackageHost.make(root);
       await using _host = host;

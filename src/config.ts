@@ -40,11 +40,13 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
-interface LoadOptions {
+export interface LoadOptions {
   /** In place of the default files; it must exist. */
   readonly file?: string;
   /** Values by the path of the setting, as written. */
   readonly flags?: Readonly<Record<string, string>>;
+  /** A file of the host's that this user may not read is replaced by the defaults, with a warning. */
+  readonly isOptional?: boolean;
 }
 
 interface Candidate extends Source {
@@ -59,7 +61,7 @@ export async function loadConfig(
   system: System,
   options: LoadOptions = {},
 ): Promise<LoadedConfig> {
-  const { file, text, warnings: fileWarnings } = await findFile(system, options.file);
+  const { file, text, warnings: fileWarnings } = await findFile(system, options);
   const problems: string[] = [];
   const written = file === null ? new Map() : await readWritten(file, text, problems);
   const values = new Map<string, unknown>();
@@ -121,7 +123,7 @@ export function isSet({ sources }: LoadedConfig, path: string): boolean {
 
 async function findFile(
   system: System,
-  named: string | undefined,
+  { file: named, isOptional = false }: LoadOptions,
 ): Promise<{ file: string | null; text: string; warnings: readonly string[] }> {
   for (const file of named === undefined ? locations(system).configFiles : [named]) {
     const read = await readTrusted(system, {
@@ -130,9 +132,15 @@ async function findFile(
       use: "configuration",
       maxBytes: LONGEST_CONFIG_BYTES,
     }).catch((error: unknown) => {
-      throw error instanceof FileError ? new ConfigError([error.message]) : error;
+      if (!(error instanceof FileError)) throw error;
+      const mayPass = isOptional && named === undefined && error.reason === "denied";
+      if (mayPass) return error;
+      throw new ConfigError([error.message]);
     });
     if (read === undefined) continue;
+    if (read instanceof FileError) {
+      return { file: null, text: "", warnings: [`${read.message}; the defaults are used`] };
+    }
     if (read.errors.length > 0) throw new ConfigError(read.errors);
     return { file, ...read };
   }

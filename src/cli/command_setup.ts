@@ -1,7 +1,7 @@
 /** What commands set up before they work: the settings, the log and the identity of this host. */
 
 import { completeAdvice, replaceCommand } from "../advice.ts";
-import { ConfigError, loadConfig, type LoadedConfig } from "../config.ts";
+import { ConfigError, loadConfig, type LoadedConfig, type LoadOptions } from "../config.ts";
 import type { Config } from "../config/settings.ts";
 import { locations } from "../config/locations.ts";
 import { leaveRoot } from "../service/account.ts";
@@ -38,6 +38,7 @@ export async function openSettings(
   system: System,
   given: Arguments,
   flags: Readonly<Record<string, string | undefined>> = {},
+  options: Pick<LoadOptions, "isOptional"> = {},
 ): Promise<CommandSettings> {
   const overriding = {
     ...flags,
@@ -51,6 +52,7 @@ export async function openSettings(
   const loaded = await loadConfig(system, {
     ...(file !== undefined && { file }),
     flags: Object.fromEntries(set),
+    ...options,
   });
   const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
   await leaveRoot(system, stateDirectory);

@@ -72,7 +72,9 @@ export const scanCommand: CliCommand = {
     if (given.flags.has("json") && given.flags.has("csv")) {
       throw new UsageError('Cannot print JSON and CSV at once: use "--json" or "--csv"');
     }
-    const { config, stateDirectory } = await openSettings(system, given);
+    // Only root and the agent's group may read what a package has installed.
+    const settings = await openSettings(system, given, {}, { isOptional: true });
+    const { config, stateDirectory } = settings;
     const only = given.values["only"]?.split(",");
     const names = only ?? config.scanners.enabled;
     const startedMs = system.clock.nowMs();

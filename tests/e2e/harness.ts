@@ -10,8 +10,12 @@ export const EXECUTABLE: string | undefined = Deno.env.get("PENNON_EXECUTABLE");
 
 export const TOKEN = "a-registration-token";
 
+// The program under test warns of variables that are no settings of its own.
+Deno.env.delete("PENNON_EXECUTABLE");
+
 /** The age of the server for tests that hold for both; those of one age name it themselves. */
 export const AGE: "0.1" | "0.2" = Deno.env.get("PENNON_AGE") === "0.2" ? "0.2" : "0.1";
+Deno.env.delete("PENNON_AGE");
 
 /** Times so short that a test sees in seconds what takes minutes. */
 const CONFIG = `

@@ -26,9 +26,10 @@ Deno.test("every unit test stands where its source stands", async () => {
     .map(({ path }) => path)
     .filter((path) => path.endsWith("_test.ts"))
     .filter((path) =>
-      !/^tests\/(real|e2e|windows|monitoring|fakes|sim|fleet|fuzz|man|mutants|rules|storm)\//.test(
-        path,
-      ) &&
+      !/^tests\/(real|e2e|windows|monitoring|packages|fakes|sim|fleet|fuzz|man|mutants|rules|storm)\//
+        .test(
+          path,
+        ) &&
       !/^tests\/(architecture|modules)_test\.ts$/.test(path)
     );
   const orphans = tests.filter((path) =>

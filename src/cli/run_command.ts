@@ -35,15 +35,16 @@ export const runCommand: CliCommand = {
   async run(system, given) {
     const settings = await openSettings(system, given, { "log.file": given.values["log-file"] });
     const identity = await openIdentity(system, settings, "run");
-    for (const warning of await unknownVariables(system)) {
-      system.terminal.printError(`pennon: ${stripControls(warning)}`);
-    }
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
     const logFile = openLogFile(system, settings);
     const log = openLog(system, settings, { secrets, file: logFile });
+    // Before anything is printed that may block.
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
+    for (const warning of await unknownVariables(system)) {
+      system.terminal.printError(`pennon: ${stripControls(warning)}`);
+    }
     const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
         log.error("state directory not locked: a second agent could start", { why }),

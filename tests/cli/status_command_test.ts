@@ -188,7 +188,10 @@ Deno.test("statusAsJson() says what a refusal of the host means, and keeps the o
   ]);
   const { next_step } = connection.operator_action;
   assertStringIncludes(next_step, `{"new_machine_id":"${"f".repeat(64)}"}`);
-  assertStringIncludes(next_step, "--config /etc/p.toml --state-dir '/srv/my state'`");
+  assertStringIncludes(
+    next_step,
+    "pennon breaker --config /etc/p.toml --state-dir '/srv/my state' ",
+  );
   assertEquals(connection.next_attempt_at, new Date(NOW_MS + HOUR_MS).toISOString());
   assertEquals([health.level, health.reasons[0].next_step], ["failed", next_step]);
   const { reason, outage_since, outage_attempts, operator_action_required } = connection;
@@ -250,5 +253,5 @@ Deno.test("status --verbose shows more, and the words of a colour are there with
 
 Deno.test("status of an unregistered host keeps the options in its next step", async () => {
   const { err } = await runCli(new FakeSystem(), "status", "--state-dir", "/srv/p", "--json");
-  assertEquals(err, "Next: pennon register --server URL --token TOKEN --state-dir /srv/p\n");
+  assertEquals(err, "Next: pennon register --state-dir /srv/p --server URL --token TOKEN\n");
 });

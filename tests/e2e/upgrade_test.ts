@@ -9,7 +9,7 @@ import { OTHER_VERSION, writeOtherRelease } from "./other_release.ts";
 import { told } from "./outage.ts";
 
 const ignore = EXECUTABLE === undefined || Deno.build.os !== "linux";
-if (ignore) console.log("skipped: upgrades need a Linux executable in PENNON_EXECUTABLE");
+if (ignore) console.log("ignored: upgrades need a Linux executable in PENNON_EXECUTABLE");
 
 const MIGRATION = "ALTER TABLE counters ADD COLUMN later TEXT";
 

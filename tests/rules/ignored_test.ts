@@ -11,7 +11,6 @@ const ENDS_EARLY: Readonly<Record<string, number>> = {
   "tests/e2e/command_line_test.ts": 1,
   "tests/e2e/commands02_test.ts": 2,
   "tests/e2e/dashboard_test.ts": 1,
-  "tests/e2e/doctor_test.ts": 1,
   "tests/e2e/take_over_test.ts": 1,
   "tests/real/buffer_test.ts": 1,
   "tests/real/dnf_cases_test.ts": 2,

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { crlf, EXECUTABLE, fixtureBytes, hostTest } from "./windows_host.ts";
 
-if (EXECUTABLE === undefined) console.log("skipped: no executable in PENNON_EXECUTABLE");
+if (EXECUTABLE === undefined) console.log("ignored: no executable in PENNON_EXECUTABLE");
 else {
   hostTest("the executable says its version and what it was made from", async (host) => {
     const { code, out, err } = await host.pennon(["version", "--json"]);

@@ -14,6 +14,7 @@ import { isThere, missingOnPath } from "../place/host.ts";
 import { runPlaceCommand } from "../place/place_command.ts";
 import { PlaceError } from "../place/place_error.ts";
 import { fetchDebian } from "../place/steps.ts";
+import { findNfpm } from "../release/nfpm.ts";
 import { buildVersions } from "./versions.ts";
 
 const USAGE = `Usage: deno task test:packages [options] [TEST FILES]
@@ -79,6 +80,9 @@ async function makeRoots(folder: string): Promise<Record<string, string>> {
 async function test(folder: string, files: readonly string[]): Promise<number> {
   Deno.chdir(new URL("../..", import.meta.url));
   await checkHost();
+  await findNfpm().catch((cause) => {
+    throw new PlaceError(cause.message, { reason: "missing", cause });
+  });
   await Deno.mkdir(folder, { recursive: true });
   using held = await Deno.open(`${folder}/lock`, { write: true, create: true });
   await held.lock(true);

@@ -29,6 +29,11 @@ export function pennonCommand(name: typeof ADVISED[number], ...words: readonly s
   return ["pennon", name, ...words].join(" ");
 }
 
+/** The command that registers a host for the first time. */
+export function registerCommand(): string {
+  return pennonCommand("register", "--server", "URL", "--token", "TOKEN");
+}
+
 /** The command that registers a host again which already is registered; the agent must not run. */
 export function replaceCommand(serverUrl = "URL"): string {
   return pennonCommand("register", "--replace", "--server", serverUrl, "--token", "-");

@@ -68,7 +68,8 @@ async function checkTls(system: System, tls: Config["tls"]): Promise<ConfigFindi
     for (const certificate of found) {
       if (certificate === null || certificate.validToMs >= system.clock.nowMs()) continue;
       const day = new Date(certificate.validToMs).toISOString().slice(0, 10);
-      const fact = `"${certificate.subject}" in ${name} expired on ${day}. Next: renew it`;
+      const fact =
+        `"${certificate.subject}" in ${name} expired on ${day}. Next: have its issuer renew it`;
       // Other authorities of the list may still do.
       if (name === "tls.ca_file") warnings.push(fact);
       else errors.push(`Cannot use ${name}: ${fact}`);
@@ -99,7 +100,9 @@ function describeCertificates(found: readonly (CertificateFacts | null)[]): stri
   }
   const broken = found.indexOf(null);
   if (broken < 0) return null;
-  return `certificate ${broken + 1} of ${found.length} is damaged. Next: fetch it again`;
+  return `certificate ${
+    broken + 1
+  } of ${found.length} is damaged. Next: fetch it again from where it was issued`;
 }
 
 /** Longest environment that is read. */

@@ -3,7 +3,7 @@
  * what is degraded is worse than it should be and waits for the morning. docs/operation.md has the list.
  */
 
-import { pennonCommand } from "../advice.ts";
+import { pennonCommand, registerCommand } from "../advice.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
 import { describeKeyFault } from "../server/key_trust.ts";
@@ -160,7 +160,7 @@ function assessAgent(status: Status): HealthReason[] {
     return [failed("identity_unusable", words, { next: next ?? null })];
   }
   if (identity === null) {
-    const next = `\`${pennonCommand("register", "--server", "URL", "--token", "TOKEN")}\``;
+    const next = `\`${registerCommand()}\``;
     return [failed("not_registered", "this host is not registered", { next })];
   }
   if (holder === null) {

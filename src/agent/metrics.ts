@@ -1,5 +1,6 @@
 /** Which metrics there are, and their values for a status of this host: pure. */
 
+import { pennonCommand } from "../advice.ts";
 import type { LastScans } from "../scanners/last_scans.ts";
 import type { Metric, MetricDefinition, Sample } from "../telemetry/metric.ts";
 import type { RebootState } from "../update.ts";
@@ -14,7 +15,10 @@ export const METRICS = {
     "s",
     "When these metrics were collected; an old one in a file means that the agent no longer writes it",
   ),
-  pennon_health: gauge("1", "1 for the health level that holds, as pennon status shows it"),
+  pennon_health: gauge(
+    "1",
+    `1 for the health level that holds, as ${pennonCommand("status")} shows it`,
+  ),
   pennon_health_problems: gauge(
     "1",
     "Reasons why the health level is not ok, by their stable code",

@@ -1,6 +1,6 @@
 /** The command line: finds and runs the command, prints the help, and turns errors into exit codes. */
 
-import { completeAdvice, givenPlaces } from "../advice.ts";
+import { completeAdvice, givenPlaces, pennonCommand } from "../advice.ts";
 import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
@@ -186,7 +186,7 @@ function reportError(
   }
   if (error instanceof UsageError) {
     const isKnown = COMMANDS.some((command) => command.name === name);
-    terminal.printError(`Next: pennon help${isKnown ? ` ${name}` : ""}`);
+    terminal.printError(`Next: ${pennonCommand("help")}${isKnown ? ` ${name}` : ""}`);
     return 2;
   }
   if (error instanceof ConfigError) return 2;

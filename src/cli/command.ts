@@ -1,7 +1,7 @@
 /** What a command of the command line is, how its arguments are read, and why it refuses to run. */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { pennonCommand } from "../advice.ts";
+import { registerCommand } from "../advice.ts";
 import type { System } from "../system/system.ts";
 import { didYouMean } from "../wording.ts";
 import { GLOBAL_OPTIONS, type OptionSpec } from "./options.ts";
@@ -111,9 +111,7 @@ export class NotRegisteredError extends Error {
 }
 
 /** The next step on a host that is not registered. */
-export const REGISTER_HINT = `Next: ${
-  pennonCommand("register", "--server", "URL", "--token", "TOKEN")
-}`;
+export const REGISTER_HINT = `Next: ${registerCommand()}`;
 
 /** Reads the words after a command's name. Throws `UsageError` that names the first wrong word. */
 export function readArguments(

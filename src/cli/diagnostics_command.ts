@@ -1,5 +1,6 @@
 /** `pennon diagnostics`: writes one archive for support, after it has shown what is in it. */
 
+import { completeAdvice, pennonCommand } from "../advice.ts";
 import { assessHealth } from "../agent/health.ts";
 import { readStatus, type Status } from "../agent/status.ts";
 import { ConfigError } from "../config.ts";
@@ -26,7 +27,7 @@ export const diagnosticsCommand: CliCommand = {
   usage: "[--output FILE] [--yes]",
   details: [
     "Writes a .tar.gz with the status, the configuration, the log, the state and the",
-    "findings of `pennon doctor`. Tokens, passwords and the machine id are left out",
+    `findings of \`${pennonCommand("doctor")}\`. Tokens, passwords and the machine id are left out`,
     "or hidden. It lists the contents first, and asks before it writes; the file is",
     "for its user alone, and replaces no other one.",
   ],
@@ -66,7 +67,7 @@ export const diagnosticsCommand: CliCommand = {
     const isInState = wasRoot && system.machine.userId() !== ROOT;
     const path = given.values["output"] ??
       `${isInState ? `${stateDirectory}/` : ""}${defaultName(system)}`;
-    return await writeArchive(system, { path, entries, isAgreed: given.flags.has("yes") });
+    return await writeArchive(system, given, { path, entries });
   },
 };
 
@@ -95,11 +96,8 @@ const FOLDER = "pennon-diagnostics";
 
 async function writeArchive(
   system: System,
-  { path, entries, isAgreed }: {
-    path: string;
-    entries: readonly ArchiveEntry[];
-    isAgreed: boolean;
-  },
+  given: Arguments,
+  { path, entries }: { path: string; entries: readonly ArchiveEntry[] },
 ): Promise<ExitCode> {
   const { terminal, files, clock } = system;
   terminal.print("The archive holds:");
@@ -108,12 +106,12 @@ async function writeArchive(
     terminal.print(`  ${name.padEnd(20)}${size}`);
   }
   terminal.print("Not in it: tokens, passwords, the machine id, the bodies of events.");
-  if (!isAgreed) {
+  if (!given.flags.has("yes")) {
     const answer = await terminal.ask(`Write "${path}"? [y/N]`);
     if (answer === undefined) {
       terminal.printError(
         "pennon: Cannot ask whether to write it: stdin is no terminal. " +
-          "Next: pennon diagnostics --yes",
+          `Next: ${completeAdvice(pennonCommand("diagnostics", "--yes"), given)}`,
       );
       return 2;
     }

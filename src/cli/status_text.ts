@@ -10,7 +10,7 @@ import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
 import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import type { StoredState } from "../loop/state.ts";
 import { stripControls } from "../strip_controls.ts";
-import { completeAdvice } from "../advice.ts";
+import { completeAdvice, pennonCommand } from "../advice.ts";
 import type { ColouredWord, Paint } from "./colour.ts";
 import type { Arguments } from "./command.ts";
 import { describeSigning } from "./signing_status.ts";
@@ -129,9 +129,9 @@ function describeServerState(
         return state === null && damaged.length > 0 ? "unknown" : "not asked yet";
       }
       return state?.isOnce && server.lastMs !== null
-        ? `reached ${
-          describePast(server.lastMs, nowMs)
-        } by \`pennon run --once\`; no agent runs now`
+        ? `reached ${describePast(server.lastMs, nowMs)} by \`${
+          pennonCommand("run", "--once")
+        }\`; no agent runs now`
         : "unknown: no agent runs";
   }
 }

@@ -1,5 +1,6 @@
 /** The checks of this agent and what the server thinks of it: process, access, tokens, signatures. Pure. */
 
+import { pennonCommand, replaceCommand } from "../advice.ts";
 import { assessHealth } from "../agent/health.ts";
 import type { Status } from "../agent/status.ts";
 import { describeOperatorAction } from "../connection/operator_words.ts";
@@ -9,8 +10,9 @@ import type { AnnouncedKey } from "../server/signing_keys.ts";
 import { describeDays } from "../wording.ts";
 import { fail, type Finding, ok, skip, warn } from "./finding.ts";
 
-const REPLACE = "delete the agent in the server's dashboard if it is still there, and run " +
-  "`pennon register --replace` with `--server URL --token TOKEN`";
+const REPLACE =
+  "stop the agent, delete it in the server's dashboard if it is still there, then run " +
+  `\`${replaceCommand()}\``;
 
 /** Judges whether an agent runs, and how it is. */
 export function judgeAgent(status: Status): Finding {
@@ -18,7 +20,11 @@ export function judgeAgent(status: Status): Finding {
   const { identity, holder, state, nowMs } = status;
   if (identity === null) return skip(check, NO_IDENTITY);
   if (holder === null) {
-    return warn(check, "no agent runs here", "start it: `systemctl start pennon`, or pennon run");
+    return warn(
+      check,
+      "no agent runs here",
+      `start it: \`systemctl start pennon\`, or ${pennonCommand("run")}`,
+    );
   }
   const name = holder.process_id === null ? "runs" : `runs as process ${holder.process_id}`;
   const last = state?.lastCheckInAtMs ?? null;
@@ -108,12 +114,12 @@ export function judgeTokens({ identity, holder, state, nowMs }: Status): Finding
   }
   const seen = `the access token has ended ${ago(-leftMs)}`;
   if (holder !== null) return ok(check, `${seen}; the agent renews it at its next check-in`);
-  return warn(check, seen, "run the agent, which renews it: `pennon run --once`");
+  return warn(check, seen, `run the agent, which renews it: \`${pennonCommand("run", "--once")}\``);
 }
 
 const KEY_REMEDY = "compare the key with the one on the server itself (`GET /api/v1/public-key` " +
   "there, not over the network); if it is right, name it in server.public_key and restart the " +
-  "agent, or register again (pennon register --replace)";
+  `agent, or stop the agent, then register again: \`${replaceCommand()}\``;
 
 /**
  * Judges the keys with which the server signs its commands. `announced`: those that it shows just now,

@@ -7,7 +7,7 @@ import { type Identity, IdentityError, loadIdentity } from "../identity.ts";
 import type { Client } from "../server/client.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { shellWord } from "../advice.ts";
+import { pennonCommand, registerCommand, shellWord } from "../advice.ts";
 import { checkStateDirectory } from "../trusted_path.ts";
 import { adviceOf, fail, type Finding, ok, skip, warn } from "./finding.ts";
 
@@ -20,14 +20,17 @@ export function judgeConfiguration(configuration: Configuration): Finding {
   if (configuration instanceof ConfigError) {
     const { seen, next } = adviceOf(
       configuration.problems,
-      "correct the file; `pennon config check` says whether it is valid then",
+      `correct the file; \`${pennonCommand("config", "check")}\` says whether it is valid then`,
     );
     return fail(check, seen, next);
   }
   const { file, warnings } = configuration;
   const name = file === null ? "no file, defaults only" : `"${file}"`;
   if (warnings.length === 0) return ok(check, `valid: ${name}`);
-  const { seen, next } = adviceOf(warnings, "see `pennon config show`, and change what is named");
+  const { seen, next } = adviceOf(
+    warnings,
+    `see \`${pennonCommand("config", "show")}\`, and change what is named`,
+  );
   return warn(check, `valid: ${name}; ${seen}`, next);
 }
 
@@ -82,7 +85,7 @@ export async function examineStateDirectory(
   try {
     const facts = await system.files.inspect("look for the state directory", stateDirectory);
     if (facts === undefined) {
-      return skip(check, `there is no "${stateDirectory}"; pennon register makes it`);
+      return skip(check, `there is no "${stateDirectory}"; ${pennonCommand("register")} makes it`);
     }
     if (facts.kind !== "directory") {
       const remedy = `move it away: \`mv ${shellWord(stateDirectory)} ${
@@ -138,7 +141,7 @@ export function judgeDisk(
       check,
       `the buffer cannot be read: ${bufferError}`,
       "start the agent, which repairs a damaged buffer and keeps what can be read of it: " +
-        "`pennon run --once`",
+        `\`${pennonCommand("run", "--once")}\``,
     );
   }
   if (refusal === undefined) return skip(check, "there is no state directory");
@@ -206,7 +209,7 @@ export function judgeRegistration(
     return warn(
       check,
       "this host is not registered",
-      "pennon register --server URL --token TOKEN, with a registration token of the dashboard",
+      `${registerCommand()}, with a registration token of the dashboard`,
     );
   }
   if (identity instanceof Error) {
@@ -221,7 +224,9 @@ export function judgeRegistration(
     return fail(
       check,
       `registered with "${serverUrl}", but server.url is "${configuredUrl}"`,
-      "set server.url back, or run `pennon unregister` and register with the new server",
+      `set server.url back, or run \`${
+        pennonCommand("unregister")
+      }\` and register with the new server`,
     );
   }
   return ok(check, `agent ${agentId} of "${serverUrl}"`);

@@ -3,6 +3,7 @@
  * start no scan: that may fetch lists, and takes longer than an operator waits for `doctor`.
  */
 
+import { pennonCommand } from "../advice.ts";
 import type { Status } from "../agent/status.ts";
 import { listNames } from "../scanners/private_files.ts";
 import { listsFetchedMs } from "../scanners/apt/lists.ts";
@@ -122,8 +123,10 @@ export function judgeScanner(
     return warn(
       name,
       `${seen}; the last scan failed: ${last.error ?? "no reason saved"}`,
-      `see what a scan says now: \`pennon scan --only ${name}\`` +
-        (paused ? `; then let the agent try at once: \`pennon breaker reset ${name}\`` : ""),
+      `see what a scan says now: \`${pennonCommand("scan", "--only", name)}\`` +
+        (paused
+          ? `; then let the agent try at once: \`${pennonCommand("breaker", "reset", name)}\``
+          : ""),
     );
   }
   return ok(name, seen);
@@ -165,6 +168,8 @@ export async function examineService(
   }
 }
 
+const INSTALL = pennonCommand("service", "install");
+
 /** `hasAgent`: an agent runs, whatever started it. */
 export function judgeService(
   { isInstalled, isRunning, details }: ServiceStatus,
@@ -173,7 +178,7 @@ export function judgeService(
   const check = "service";
   if (!isInstalled) {
     if (hasAgent) return ok(check, "none is installed; something else runs the agent");
-    return warn(check, "none is installed", "install it as root: `pennon service install`");
+    return warn(check, "none is installed", `install it as root: \`${INSTALL}\``);
   }
   const { ActiveState: active, UnitFileState: boot } = details;
   const seen = [active ?? (isRunning ? "running" : "not running"), boot ?? ""]
@@ -181,7 +186,7 @@ export function judgeService(
   const startsAtBoot = boot === undefined || boot.startsWith("enabled");
   if (isRunning && startsAtBoot) return ok(check, seen);
   const next = active === "failed"
-    ? "see why: `pennon service logs`"
-    : "start it now and at each boot, as root: `pennon service install`";
+    ? `see why: \`${pennonCommand("service", "logs")}\``
+    : `start it now and at each boot, as root: \`${INSTALL}\``;
   return warn(check, seen, next);
 }

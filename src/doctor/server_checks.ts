@@ -3,6 +3,7 @@
  * `/health`, clock, version. `lookAtServer` gathers; the rest is pure.
  */
 
+import { pennonCommand } from "../advice.ts";
 import { proxyFor } from "../agent/create_client.ts";
 import type { Config } from "../config/settings.ts";
 import { isLoopback } from "../config/cross_check.ts";
@@ -131,7 +132,7 @@ function judgeProxy(
   const { host, port } = peerOf(proxyUrl);
   const name = `${host}:${port}`;
   const settings = "proxy.http, proxy.https and proxy.except_for, and the environment's " +
-    "HTTP_PROXY, HTTPS_PROXY, NO_PROXY: `pennon config show`";
+    `HTTP_PROXY, HTTPS_PROXY, NO_PROXY: \`${pennonCommand("config", "show")}\``;
   if (addresses instanceof HttpError || connection instanceof HttpError) {
     const { message } = addresses instanceof HttpError ? addresses : connection as HttpError;
     return fail(check, `${name}: ${factOf(message)}`, `correct ${settings}`);
@@ -183,7 +184,8 @@ function judgeConnection({ serverUrl, proxyUrl, connection }: ServerFacts): Find
     timeout: "look for a firewall that drops packets, and whether that host is up",
     offline: "look at this host's network: `ip route`",
   };
-  const next = remedies[connection.reason] ?? "look at the server, and at what is in between";
+  const next = remedies[connection.reason] ??
+    "see that the server runs, and that nothing in between keeps this host from it";
   return fail(check, `${host}:${port}: ${factOf(connection.message)}`, next);
 }
 
@@ -289,7 +291,7 @@ function day(instantMs: number): string {
 
 function judgeHealth({ serverUrl, health }: ServerFacts): Finding {
   const check = "health";
-  const next = "look at the server's log, and at what is in between";
+  const next = "look at the server's own log, and at the log of any proxy in between";
   switch (health?.kind) {
     case undefined:
     case "aborted":

@@ -1,5 +1,6 @@
 /** The service under launchd: installs, removes and asks about the daemon of `launchd.ts`. */
 
+import { pennonCommand, registerCommand } from "../advice.ts";
 import type { System } from "../system/system.ts";
 import { LABEL, LAUNCHD_LOG, launchdPlist } from "./launchd.ts";
 import {
@@ -50,7 +51,7 @@ export class LaunchdService implements Service {
     const done = [`${isChanged ? "Wrote" : "Unchanged:"} ${PLIST_FILE}`];
     const identity = `${this.#stateDirectory}/identity.json`;
     if (await files.inspect("look for the identity", identity) === undefined) {
-      const next = "sudo pennon register --server URL --token TOKEN && sudo pennon service install";
+      const next = `sudo ${registerCommand()} && sudo ${pennonCommand("service", "install")}`;
       return [...done, `Not started: this host is not registered. Next: ${next}`];
     }
     const isLoaded = (await this.status()).isInstalled;
@@ -92,7 +93,9 @@ export class LaunchdService implements Service {
 
   #requireRoot(action: string, verb: string): void {
     if (this.#system.machine.userId() === 0) return;
-    throw new ServiceError(`Cannot ${action}: only root can. Next: sudo pennon service ${verb}`);
+    throw new ServiceError(
+      `Cannot ${action}: only root can. Next: sudo ${pennonCommand("service", verb)}`,
+    );
   }
 
   async #refuseLink(action: string): Promise<void> {

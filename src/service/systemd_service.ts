@@ -2,7 +2,7 @@
 
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import { shellWord } from "../advice.ts";
+import { pennonCommand, registerCommand, shellWord } from "../advice.ts";
 import { isRefused, trustProblems } from "../trusted_path.ts";
 import {
   executableOf,
@@ -117,15 +117,19 @@ export class SystemdService implements Service {
     const booted = await this.#system.files.inspect("look for systemd", BOOTED);
     if (booted?.kind === "directory") return;
     throw new ServiceError(
-      `Cannot ${action}: systemd does not run here. Next: start "pennon run" with this host's own ` +
-        'service manager; "pennon service install --print" shows the unit',
+      `Cannot ${action}: systemd does not run here. Next: start "${
+        pennonCommand("run")
+      }" with this ` +
+        `host's own service manager; "${
+          pennonCommand("service", "install", "--print")
+        }" shows the unit`,
     );
   }
 
   #requireRoot(action: string, verb: string): void {
     if (this.#system.machine.userId() === 0) return;
     throw new ServiceError(
-      `Cannot ${action}: only root can. Next: sudo pennon service ${verb}`,
+      `Cannot ${action}: only root can. Next: sudo ${pennonCommand("service", verb)}`,
     );
   }
 
@@ -181,14 +185,16 @@ export class SystemdService implements Service {
     const identity = `${SERVICE_STATE_DIRECTORY}/identity.json`;
     const isRegistered = await this.#system.files.inspect("look for the identity", identity);
     if (isRegistered === undefined) {
-      return "Not started: this host is not registered. Next: sudo pennon register --server URL " +
-        "--token TOKEN && sudo systemctl start pennon";
+      return "Not started: this host is not registered. " +
+        `Next: sudo ${registerCommand()} && sudo ${pennonCommand("service", "install")}`;
     }
     const verb = isChanged ? "restart" : "start";
     const { code } = await runManager(this.#system, action, [SYSTEMCTL, "--quiet", verb, UNIT]);
     if (code !== 0) {
       throw new ServiceError(
-        `Cannot ${action}: it is installed, but does not start. Next: pennon service logs`,
+        `Cannot ${action}: it is installed, but does not start. Next: ${
+          pennonCommand("service", "logs")
+        }`,
       );
     }
     return "Started: the agent runs";

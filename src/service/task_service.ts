@@ -1,5 +1,6 @@
 /** The service on Windows: creates, removes and asks about the scheduled task of `task.ts`. */
 
+import { registerCommand } from "../advice.ts";
 import type { System } from "../system/system.ts";
 import { windowsDirectory } from "../windows_directory.ts";
 import {
@@ -47,7 +48,7 @@ export class TaskService implements Service {
     const done = [`Created the task ${TASK}: the agent starts at boot, as SYSTEM`];
     const identity = `${this.#stateDirectory}\\identity.json`;
     if (await files.inspect("look for the identity", identity) === undefined) {
-      const next = `pennon register --server URL --token TOKEN, then schtasks /run /tn ${TASK}`;
+      const next = `${registerCommand()}, then schtasks /run /tn ${TASK}`;
       return [...done, `Not started: this host is not registered. Next: ${next}`];
     }
     await this.#schtasks(action, "/run");

@@ -95,7 +95,8 @@ Deno.test("checkForUse() refuses a host certificate that has expired, and warns 
     { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY },
     { change: later },
   );
-  const fact = (name: string) => `"CN=a.test" in tls.${name} expired on 2026-12-30. Next: renew it`;
+  const fact = (name: string) =>
+    `"CN=a.test" in tls.${name} expired on 2026-12-30. Next: have its issuer renew it`;
   assertEquals(warnings, [fact("ca_file")]);
   assertEquals(errors, [`Cannot use tls.certificate_file: ${fact("certificate_file")}`]);
 });

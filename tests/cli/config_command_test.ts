@@ -3,6 +3,7 @@ import { POLICY_FILE } from "../../src/agent/server_policy.ts";
 import { locations } from "../../src/config/locations.ts";
 import { type Identity, saveIdentity } from "../../src/identity.ts";
 import { NO_KEYS, NO_SERVER_KEYS, saveServerKeys } from "../../src/server/key_trust.ts";
+import { CERTIFICATE } from "../fakes/pem.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { succeeded } from "../scanners/fixture.ts";
 import { enrolled, runCli } from "./run_cli.ts";
@@ -72,6 +73,9 @@ Deno.test("config check finds what run would refuse, and prints each warning onc
   assertEquals([ok, state_directory], [false, STATE]);
   assertEquals(warnings.length, 2, "not https; the files of [tls] have no effect");
   for (const warning of warnings) assertEquals(missing.err.split(warning).length, 2, warning);
+  // The path as it should have been.
+  system.files.texts.set("/ca.pem", CERTIFICATE);
+  assertEquals((await check()).code, 0);
   system.files.texts.set("/etc/pennon/config.toml", '[server]\nurl = "http://new.test"\n');
   await saveIdentity(system, STATE, { ...identity, serverUrl: "https://old.test" });
   const other = await check();

@@ -143,6 +143,8 @@ Deno.test("pennon diagnostics replaces no file", async () => {
   const { code, err } = await runCli(system, "diagnostics", "--yes", "--output", ARCHIVE);
   assertEquals([code, system.files.texts.get(ARCHIVE)], [1, "mine"]);
   assertStringIncludes(err, "there is a file of this name. Next: name another one with --output");
+  const words = ["diagnostics", "--yes", "--output", `${ARCHIVE}.2`];
+  assertEquals((await runCli(system, ...words)).code, 0);
 });
 
 Deno.test("pennon diagnostics works where the configuration and the state cannot be read", async () => {

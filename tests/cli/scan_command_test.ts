@@ -40,6 +40,8 @@ Deno.test("scan --only returns 0 if all scanners are on the host, and else names
   assertEquals(both.code, 1);
   assertStringIncludes(both.err, "pennon: Cannot scan with dnf: it is not on this host\n");
   assert(!both.err.includes("Cannot scan with apt"), both.err);
+  host.environment.set("PENNON_SCANNERS_ENABLED", ",");
+  assertEquals((await runCli(host, "scan", "--only", "apt")).code, 0);
 });
 
 Deno.test("scan uses the defaults where this user may not read the host's configuration, and says so", async () => {

@@ -3,7 +3,7 @@
  * consequence, and the advice mends it where it can be run.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import { Authority } from "../real/certificates.ts";
 import { lacks } from "../real/lacks.ts";
@@ -149,6 +149,8 @@ Deno.test("doctor: names, ports and answers of a server that is none", async (t)
       const stranger = await strangerOf(host, `https://127.0.0.1:${port}`);
       const { next } = failedAlone(await doctor(stranger), "tls");
       assertStringIncludes(next ?? "", "write http:// in server.url");
+      await setConfig(stranger, `[server]\nurl = "http://127.0.0.1:${port}"\n`);
+      isWell(await doctor(stranger), "tcp", "health");
     });
     await t.step("a page of a captive portal", async () => {
       await host.server.setFault({ mode: "html", status: 200 });
@@ -332,6 +334,15 @@ Deno.test({
     }),
 });
 
+Deno.test("doctor: a state directory that is a file", () =>
+  onHost(async (host) => {
+    await Deno.writeTextFile(host.stateDirectory, "");
+    const { seen } = find(await doctor(host), "state directory");
+    assertStringIncludes(seen, "is no directory");
+    await follow(find(await doctor(host), "state directory"));
+    isWell(await doctor(host));
+  }));
+
 Deno.test({
   name: "doctor: a full disk, and one that is read-only",
   ignore: !isRoot,
@@ -351,6 +362,7 @@ Deno.test({
         await disk.remount("ro");
         assertStringIncludes(failedAlone(await doctor(host), "disk").seen, "accepts no writes");
         await disk.remount("rw");
+        isWell(await doctor(host), "disk");
       } finally {
         await host.stopAll();
         await disk.unmount();
@@ -391,7 +403,7 @@ Deno.test("doctor: a server of 0.2 that does not accept this agent, or signs wit
       host.server.deleteAgent();
       const { seen, next } = failedAlone(await doctor(host), "access");
       assertStringIncludes(seen, "deleted on the server");
-      assert(/pennon register .*--replace/.test(next ?? ""), next ?? "");
+      assertMatch(next ?? "", /`pennon register [^`]*--replace --server URL --token -`/);
       const words = ["register", "--replace", "--server", host.server.url, "--token", "-"];
       const again = await host.pennon(words, TOKEN);
       assertEquals(again.code, 0, again.err);

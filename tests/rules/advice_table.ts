@@ -13,9 +13,16 @@ export type Taken =
   | "no advice";
 
 const WINDOWS = { outside: "Windows, its policies and its App Installer" } as const;
+const MACOS = { outside: "macOS" } as const;
+const ISSUER = { outside: "who has the certificate and its key" } as const;
 const SERVER = { outside: "the server, its address or the network" } as const;
 const NOT_REGISTERED = { situation: "a host that is not registered" } as const;
 const OWNERS = "tests/e2e/owners_test.ts";
+const DOCTOR = "tests/e2e/doctor_test.ts";
+const NO_MANAGER = "doctor: no package manager, lists that are old or missing";
+const NOT_ACCEPTED =
+  "doctor: a server of 0.2 that does not accept this agent, or signs with another key";
+const SYSTEMD = "tests/real/systemd_test.ts";
 const TAKE_OVER = "tests/e2e/take_over_test.ts";
 
 /** By file: a part of the text that no other text of the file has, and who takes it. */
@@ -31,6 +38,59 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       }],
       ["move the file to a directory that", { situation: "a configuration in the home of a user" }],
       ['give a "--state-dir" that', { situation: "a state directory in the home of a user" }],
+    ],
+    "src/doctor/finding.ts": [[". Next: ", "frame"]],
+    "src/doctor/agent_checks.ts": [
+      ["delete it in the server's dashboard", { test: [DOCTOR, NOT_ACCEPTED] }],
+      ["compare the key with the one on the server itself", { test: [DOCTOR, NOT_ACCEPTED] }],
+    ],
+    "src/doctor/scanner_checks.ts": [
+      ["name some in scanners.enabled", { test: [DOCTOR, NO_MANAGER] }],
+      ["see why: `{}`", { test: [SYSTEMD, "its log is in the journal"] }],
+      ["start it now and at each boot", {
+        test: [SYSTEMD, "install, register, install again: it runs"],
+      }],
+    ],
+    "src/doctor/server_checks.ts": [
+      ["correct the name in server.url", { test: [DOCTOR, "a name that does not resolve"] }],
+      ["look at this host's name service", { outside: "the host's name service and network" }],
+      ["see that the server runs", SERVER],
+      ["look whether the server speaks TLS", {
+        test: [DOCTOR, "plain HTTP where TLS is expected"],
+      }],
+      ["look at the server's own log", SERVER],
+    ],
+    "src/doctor/local_checks.ts": [
+      ["move it away", { test: [DOCTOR, "doctor: a state directory that is a file"] }],
+      ["make room on its file system", { test: [DOCTOR, "doctor: a full disk"] }],
+      ["let the agent's user write there", { test: [DOCTOR, "doctor: a full disk"] }],
+      ["the kernel's log", { outside: "the disk" }],
+    ],
+    "src/service/launchd_service.ts": [
+      ["this host is not registered. Next: {}", MACOS],
+      ["only root can", MACOS],
+      ["is a symbolic link", MACOS],
+    ],
+    "src/service/systemd_service.ts": [
+      ["systemd does not run here", { outside: "a service manager that Pennon does not know" }],
+      ["only root can", { outside: "root" }],
+      ["sudo install -m 0755", { outside: "root" }],
+      ["is a symbolic link, not a unit", { test: [SYSTEMD, "install follows no link"] }],
+      ["was not written by Pennon", { outside: "root, and the program that wrote the unit" }],
+      ["this host is not registered. Next: sudo {} && sudo {}", {
+        test: [SYSTEMD, "install, register, install again: it runs"],
+      }],
+      ["it is installed, but does not start", { test: [SYSTEMD, "its log is in the journal"] }],
+    ],
+    "src/service/manager.ts": [
+      ["this program runs from source", {
+        test: [SYSTEMD, "install, register, install again: it runs"],
+      }],
+    ],
+    "src/service/task_service.ts": [
+      ["do this in a terminal that was opened", WINDOWS],
+      ["{}, then schtasks /run", WINDOWS],
+      ["this host is not registered. Next: {}", "frame"],
     ],
     "src/scanners/scanner.ts": [[". Next: {}", "frame"]],
     "src/scanners/ignored.ts": [
@@ -102,6 +162,56 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["try again in a minute", SERVER],
       ["see the server's own log", SERVER],
     ],
+    "src/agent/health.ts": [
+      [". Next: ", "frame"],
+      ["see its log, then `{}`", {
+        test: [DOCTOR, "doctor: names, ports and answers of a server that is none"],
+      }],
+      ["see the server; `{}` tries at once", {
+        test: ["tests/e2e/binding_test.ts", '"breaker", "reset", "connection"'],
+      }],
+      ["see the server's log and database", SERVER],
+      ["see whether the agent is in the server's dashboard", SERVER],
+      ["restart the agent if it says nothing", {
+        outside: "an agent that hangs, a host that slept, or its clock",
+      }],
+      ["see docs/security.md", { outside: "whoever sends commands in the server's name" }],
+      ["see the disk of the state directory", { outside: "the disk" }],
+      ["which salvages a damaged buffer", { situation: "a damaged buffer" }],
+      ["then requeue or purge them", {
+        test: ["tests/cli/events_command_test.ts", "events requeue makes one dead letter pending"],
+      }],
+      ["mend the connection; a larger buffer", SERVER],
+      ["see the log for `server failed on a report`", SERVER],
+      ["see the time service of this host", { outside: "the clock of the host" }],
+      ["name some in scanners.enabled", { test: [DOCTOR, NO_MANAGER] }],
+      ["the package manager of this host is not among them", { test: [DOCTOR, NO_MANAGER] }],
+      ["`{}` shows what is wrong; then `{}`", {
+        test: ["tests/cli/breaker_command_test.ts", "breaker reset closes one on disk"],
+      }],
+      ["`{}` shows what is wrong", {
+        test: ["tests/cli/scan_command_test.ts", "scan prints the reason of a failure"],
+      }],
+      ["`{}` names each source", {
+        test: [
+          "tests/cli/scan_command_test.ts",
+          "scanAsText() names the source that failed with its scan",
+        ],
+      }],
+    ],
+    "src/agent/config_check.ts": [
+      ["Next: correct the path", {
+        test: ["tests/cli/config_command_test.ts", "config check finds what run would refuse"],
+      }],
+      ["let the agent's user read it", { outside: "another account" }],
+      ["Cannot use {}: {}. Next: {}", "frame"],
+      ["have its issuer renew it", ISSUER],
+      ["name the key that belongs to it", ISSUER],
+      ["it holds no private key in PEM", ISSUER],
+      ["it needs a passphrase", { outside: "a person who knows the passphrase" }],
+      ["it holds no certificate in PEM", ISSUER],
+      ["fetch it again from where it was issued", ISSUER],
+    ],
     "src/agent/instance_lock.ts": [["already runs an agent on", { situation: "a second agent" }]],
     "src/agent/breaker_reset.ts": [
       ["Cannot reset the breaker", { outside: "the service manager, which restarts the agent" }],
@@ -121,23 +231,37 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
         outside: "an authority of the operator's own",
       }],
     ],
-    "src/config.ts": [["did you mean", { test: ["tests/config_test.ts", "did you mean"] }]],
-    "src/cli/status_command.ts": [
+    "src/cli/status_text.ts": [
       ["Next: {}", "frame"],
-      ["due now", "no advice"],
-      ["next in {}", "no advice"],
-      ["next attempt in {}", "no advice"],
+      ["no scan before {}", "no advice"],
       ["the next scan is the probe", "no advice"],
+    ],
+    "src/cli/scan_verdict.ts": [
+      ["scanners.enabled is empty", {
+        test: [
+          "tests/cli/scan_command_test.ts",
+          "scan --only returns 0 if all scanners are on the host",
+        ],
+      }],
+    ],
+    "src/cli/doctor_command.ts": [["Next: {}", "frame"]],
+    "src/cli/diagnostics_command.ts": [
+      ["stdin is no terminal. Next: {}", {
+        test: ["tests/e2e/diagnostics_test.ts", "diagnostics writes an archive that tar reads"],
+      }],
+      ["name another one", {
+        test: ["tests/cli/diagnostics_command_test.ts", "pennon diagnostics replaces no file"],
+      }],
+      ["name one that can be written", { outside: "the rights on a directory of the user's" }],
+      ["{}. Next: {} with --output", "frame"],
     ],
     "src/cli/command.ts": [["Next: {}", NOT_REGISTERED]],
     "src/cli/cli.ts": [
-      ["Next: pennon help", { test: ["tests/cli/cli_test.ts", "pennon help"] }],
+      ["Next: {}{}", { test: ["tests/cli/cli_test.ts", "pennon help"] }],
       ["Next: run this as the agent's user", { outside: "another account" }],
     ],
-    "src/cli/signing_status.ts": [
+    "src/server/key_trust.ts": [
       ["if its new key is right", { situation: "a key that is not the server's" }],
-      ["the server shows the key", "frame"],
-      ["the file with the server's key is lost", "frame"],
     ],
     "src/cli/register_command.ts": [
       ["Next: {}", NOT_REGISTERED],

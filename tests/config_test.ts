@@ -251,3 +251,19 @@ Deno.test("isSet() is false for a default, and for what is no setting", async ()
   const paths = ["backoff.cap", "backoff.base", "no.such"];
   assertEquals(paths.map((path) => isSet(loaded, path)), [true, false, false]);
 });
+
+Deno.test("loadConfig() uses the defaults where a file may not be read, if that is optional", async () => {
+  const system = new FakeSystem();
+  system.files.texts.set("/etc/pennon/config.toml", '[scanners]\nenabled = ["dnf"]\n');
+  system.files.fail("read the configuration", "denied");
+  const { file, config, warnings: [warning] } = await loadConfig(system, { isOptional: true });
+  assertEquals([file, config.scanners.enabled.includes("apt")], [null, true]);
+  assertStringIncludes(warning ?? "", "Cannot read the configuration");
+  assertStringIncludes(warning ?? "", "the defaults are used");
+  await assertRejects(() => loadConfig(system), ConfigError, "Cannot read the configuration");
+  // A file that the user has named is meant.
+  const named = { isOptional: true, file: "/etc/pennon/config.toml" };
+  await assertRejects(() => loadConfig(system, named), ConfigError);
+  system.files.fail("read the configuration", "failed");
+  await assertRejects(() => loadConfig(system, { isOptional: true }), ConfigError);
+});

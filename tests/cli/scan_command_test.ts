@@ -44,20 +44,6 @@ Deno.test("scan --only returns 0 if all scanners are on the host, and else names
   assertEquals((await runCli(host, "scan", "--only", "apt")).code, 0);
 });
 
-Deno.test("scan uses the defaults where this user may not read the host's configuration, and says so", async () => {
-  const host = withApt((argv) => Promise.resolve(succeeded(captured(argv))));
-  host.files.texts.set("/etc/pennon/config.toml", '[scanners]\nenabled = ["dnf"]\n');
-  host.files.fail("read the configuration", "denied");
-  const { code, out, err } = await runCli(host, "scan", "--json");
-  assertEquals(code, 0);
-  assertStringIncludes(err, "Cannot read the configuration");
-  assertStringIncludes(err, "the defaults are used");
-  const { scanners: [first] } = JSON.parse(out);
-  assertEquals([first.name, first.available], ["apt", true]);
-  // A file that the user has named is meant.
-  assertEquals((await runCli(host, "scan", "--config", "/etc/pennon/config.toml")).code, 2);
-});
-
 Deno.test("scan asks only the configured scanners, and reports no absent one without --only", async () => {
   const system = new FakeSystem();
   system.environment.set("PENNON_SCANNERS_ENABLED", "dnf");

@@ -20,7 +20,9 @@ import {
   status,
   TROUBLED,
 } from "../fakes/statuses.ts";
+import { settle } from "../fakes/clock.ts";
 import { FakeSystem } from "../fakes/system.ts";
+import { runCli } from "./run_cli.ts";
 
 /** The text of a status on a terminal without colours. */
 function textOf(shown: Status, { width = 80, isVerbose = false } = {}): string {
@@ -245,6 +247,22 @@ for (const { name, host } of CONDITIONS.filter(({ name }) => name in KEPT)) {
       const isOne = (line: string) => /^(?:`[^`]*`\S*|\S*)$/.test(line.trim());
       const isCut = (line: string) => line.length > width && !isOne(line);
       assertEquals(text.split("\n").filter(isCut), []);
+    }
+  });
+  Deno.test(`status --watch draws that screen on a terminal, at four widths: ${name}`, async () => {
+    for (const width of [60, 80, 120, 200]) {
+      const { system } = await host();
+      system.machine = { ...system.machine, userId: () => 0 }; // The conditions are of its directory.
+      system.terminal.stdoutIsTerminal = true;
+      system.terminal.width = width;
+      system.environment.set("NO_COLOR", "1");
+      const watching = runCli(system, "status", "--watch");
+      // What the command loads takes turns, and no time.
+      for (let turn = 0; turn < 1_000 && system.clock.sleeping === 0; turn++) await settle();
+      system.stopListeners.forEach((listener) => listener("SIGINT"));
+      const path = `../fixtures/status/${KEPT[name]}/${width}.txt`;
+      const kept = await Deno.readTextFile(new URL(path, import.meta.url));
+      assertEquals((await watching).out, `(clear)${kept}`, path);
     }
   });
 }

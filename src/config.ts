@@ -110,7 +110,8 @@ export function describeSettings(
     }
     const value = loaded.values.get(setting.path) ?? null;
     const source = loaded.sources.get(setting.path);
-    const shown = value === null ? "" : setting.isSecret ? "(set)" : setting.kind.show(value);
+    const text = value === null ? "" : setting.kind.show(value);
+    const shown = setting.isSecret && text !== "" ? "(set)" : text;
     const from = source?.from === "default" ? "default" : `${source?.from}: ${source?.detail}`;
     return { path: setting.path, value: shown, from };
   });

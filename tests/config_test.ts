@@ -267,3 +267,10 @@ Deno.test("loadConfig() uses the defaults where a file may not be read, if that 
   system.files.fail("read the configuration", "failed");
   await assertRejects(() => loadConfig(system, { isOptional: true }), ConfigError);
 });
+
+Deno.test("describeSettings() shows no secret as set that is not", async () => {
+  const shown = describeSettings(await loadConfig(new FakeSystem()));
+  const secrets = shown.filter(({ path }) => /token|headers|proxy/.test(path));
+  assert(secrets.length > 2);
+  for (const { path, value } of secrets) assertEquals(value, "", path);
+});

@@ -43,6 +43,11 @@ export async function closeBreaker(
   state: { stateDirectory: string; log: Log },
   name: string,
 ): Promise<{ byAgent: boolean }> {
+  // Locking would make it: a mistyped path must not look like a success.
+  const directory = state.stateDirectory;
+  if (await system.files.inspect("look for the state directory", directory) === undefined) {
+    throw new Error(`Cannot reset the breaker "${name}": no directory "${directory}"`);
+  }
   try {
     const lock = await acquireInstanceLock(system, state.stateDirectory, "reset a breaker");
     try {

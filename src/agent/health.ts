@@ -8,6 +8,13 @@ import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
 import { describeKeyFault } from "../server/key_trust.ts";
 import { joinNames } from "../wording.ts";
+import {
+  clockBackMs,
+  factOf,
+  nextAttemptAtMs,
+  type ServerHealth,
+  serverHealth,
+} from "./server_health.ts";
 import type { Status } from "./status.ts";
 
 /** `degraded`: worse than it should be; `failed`: an operator is needed, or data is being lost. */
@@ -26,26 +33,6 @@ export interface HealthReason {
   readonly because: string | null;
   /** What to do, without a full stop; commands of Pennon are in backquotes. `null`: nothing, it heals. */
   readonly next: string | null;
-}
-
-/** The server as the agent last saw it. Instants are in ms since the Unix epoch. */
-export type ServerHealth =
-  /** It accepted the last check-in. */
-  | { readonly state: "reachable"; readonly lastMs: number }
-  /** Nothing arrives there. `offline`: nothing leaves this host. */
-  | ServerTrouble & { readonly state: "unreachable" | "offline" }
-  /** It answers with errors. */
-  | ServerTrouble & { readonly state: "failing" }
-  /** It does not accept this agent. */
-  | ServerTrouble & { readonly state: "refusing" }
-  /** It asks this agent to wait (429, 503). */
-  | { readonly state: "limiting"; readonly lastMs: number | null }
-  /** No agent runs, or it has not checked in yet. */
-  | { readonly state: "unknown"; readonly lastMs: number | null };
-
-interface ServerTrouble {
-  readonly sinceMs: number;
-  readonly why: string;
 }
 
 /** The health of an agent. */
@@ -86,9 +73,6 @@ const NEARLY_FULL = 0.9;
 /** A cycle of `run --once` counts for this long: it may come once a day. */
 const ONCE_MS = 26 * 3_600_000;
 
-/** Clocks are corrected by some seconds all the time. */
-const CLOCK_TOLERANCE_MS = 60_000;
-
 /** Judges a status. */
 export function assessHealth(status: Status): AgentHealth {
   const all = [
@@ -110,45 +94,6 @@ export function assessHealth(status: Status): AgentHealth {
     server: serverHealth(status),
     nextAttemptAtMs: nextAttemptAtMs(status),
   };
-}
-
-/**
- * When the running agent will next call the server: the latest instant that the interval, the backoff,
- * the breaker or a refusal sets. It may be past by a moment. `null`: no agent runs, or it is unknown.
- */
-export function nextAttemptAtMs(status: Status): number | null {
-  const { holder, identity, state } = status;
-  if (holder === null || identity === null || state === null) return null;
-  // The running agent counts on another clock, and its file was written on this one before the jump.
-  if (clockBackMs(status) > 0) return null;
-  const { breaker, paths, doubt, operatorAction } = state.connection;
-  const instants = [state.nextCheckInAtMs, paths.check_in.notBeforeMs];
-  if (doubt?.kind === "token") instants.push(doubt.notBeforeMs);
-  if (operatorAction !== null) instants.push(operatorAction.notBeforeMs);
-  if (breaker.state === "open") instants.push(breaker.untilMs);
-  const known = instants.filter((instant) => instant !== null);
-  return known.length === 0 ? null : Math.max(...known);
-}
-
-/** The server as the agent last saw it. */
-function serverHealth({ holder, identity, state }: Status): ServerHealth {
-  const lastMs = state?.lastCheckInAtMs ?? null;
-  if (holder === null || identity === null || state === null) return { state: "unknown", lastMs };
-  const { outage, doubt, operatorAction, paths } = state.connection;
-  if (operatorAction !== null) {
-    return { state: "refusing", sinceMs: operatorAction.sinceMs, why: operatorAction.why };
-  }
-  if (outage !== null) {
-    const { sinceMs, offline, status } = outage;
-    const why = factOf(outage.why);
-    if (offline) return { state: "offline", sinceMs, why };
-    return { state: status === null ? "unreachable" : "failing", sinceMs, why };
-  }
-  if (doubt?.kind === "token") {
-    return { state: "refusing", sinceMs: doubt.sinceMs, why: "its tokens are not accepted" };
-  }
-  if (paths.check_in.failures > 0) return { state: "limiting", lastMs };
-  return lastMs === null ? { state: "unknown", lastMs } : { state: "reachable", lastMs };
 }
 
 const START = `start it: \`${pennonCommand("run")}\`, or the service of this host`;
@@ -246,11 +191,6 @@ function outageWords({ why, status, offline }: Outage): string {
   return status === null
     ? `the server is not reachable: ${factOf(why)}`
     : `the server answers with errors: ${factOf(why)}`;
-}
-
-/** The fact of a message "Cannot reach "server": fact": the server is known. */
-function factOf(why: string): string {
-  return /^Cannot reach "[^"]*": (.+)$/s.exec(why)?.[1] ?? why;
 }
 
 function outageAdvice({ status, offline }: Outage): string {
@@ -384,12 +324,6 @@ function assessClock(status: Status): HealthReason[] {
   const words =
     "the clock of this host went back: the times shown are wrong until the next check-in";
   return [degraded("clock_went_back", words, { next: "see the time service of this host" })];
-}
-
-/** How far the clock went back since the agent started or checked in; 0: it did not. */
-function clockBackMs({ nowMs, holder, state }: Status): number {
-  const latestMs = Math.max(holder?.since_ms ?? -Infinity, state?.lastCheckInAtMs ?? -Infinity);
-  return latestMs - nowMs > CLOCK_TOLERANCE_MS ? latestMs - nowMs : 0;
 }
 
 function assessScanners(status: Status): HealthReason[] {

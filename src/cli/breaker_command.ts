@@ -1,7 +1,7 @@
 /** `pennon breaker`: lists the circuit breakers, or closes one. */
 
 import { closeBreaker, CONNECTION } from "../agent/breaker_reset.ts";
-import { nextAttemptAtMs } from "../agent/health.ts";
+import { nextAttemptAtMs } from "../agent/server_health.ts";
 import { readStatus, type Status } from "../agent/status.ts";
 import type { SavedBreaker } from "../breaker/saved.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";

@@ -4,7 +4,8 @@
  */
 
 import type { SavedDiskStatus } from "../agent/disk_status.ts";
-import type { AgentHealth, HealthReason, ServerHealth } from "../agent/health.ts";
+import type { AgentHealth, HealthReason } from "../agent/health.ts";
+import type { ServerHealth } from "../agent/server_health.ts";
 import type { DiskStatus, Status } from "../agent/status.ts";
 import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
 import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
@@ -126,6 +127,11 @@ function describeServerState(
       return "reachable, and asks this agent to wait";
     case "unknown":
       if (holder !== null) {
+        if (server.lastMs !== null) {
+          return `unknown: the disk takes no newer state; last check-in known ${
+            describePast(server.lastMs, nowMs)
+          }`;
+        }
         return state === null && damaged.length > 0 ? "unknown" : "not asked yet";
       }
       return state?.isOnce && server.lastMs !== null

@@ -20,10 +20,11 @@ export function judgeAgent(status: Status): Finding {
   const { identity, holder, state, nowMs } = status;
   if (identity === null) return skip(check, NO_IDENTITY);
   if (holder === null) {
-    return warn(
+    const isDead = assessHealth(status).reasons.some(({ code }) => code === "agent_not_running");
+    return (isDead ? fail : warn)(
       check,
       "no agent runs here",
-      `start it: \`systemctl start pennon\`, or ${pennonCommand("run")}`,
+      `start it: the service of this host, or \`${pennonCommand("run")}\``,
     );
   }
   const name = holder.process_id === null ? "runs" : `runs as process ${holder.process_id}`;
@@ -101,7 +102,7 @@ export function judgeTokens({ identity, holder, state, nowMs }: Status): Finding
   const action = state?.connection.operatorAction ?? null;
   if (action?.cause === "token" || action?.cause === "deleted") {
     const { what, because } = describeOperatorAction(action.cause, action.facts ?? {});
-    return fail(check, `${what}: ${because}`, REPLACE);
+    return fail(check, `${what}; ${because}`, REPLACE); // "tokens: x" would hide x as a secret.
   }
   const { tokenEndsAtMs } = identity;
   if (tokenEndsAtMs === null) return ok(check, "the access token does not say when it ends");

@@ -208,3 +208,14 @@ Deno.test("a request that fails is removed and logged; an unreadable directory i
   await end();
   assert(system.clock.sleeping === 0);
 });
+
+Deno.test("closeBreaker() makes no state directory: a mistyped path is an error", async () => {
+  const system = new FakeSystem();
+  const state = { stateDirectory: "/nowhere", log: new FakeLog() };
+  await assertRejects(
+    () => closeBreaker(system, state, CONNECTION),
+    Error,
+    'no directory "/nowhere"',
+  );
+  assertEquals([...system.files.texts.keys()].filter((path) => path.startsWith("/nowhere")), []);
+});

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { assessHealth, nextAttemptAtMs } from "../../src/agent/health.ts";
+import { assessHealth } from "../../src/agent/health.ts";
+import { nextAttemptAtMs } from "../../src/agent/server_health.ts";
 import type { Status } from "../../src/agent/status.ts";
 import type { StoredState } from "../../src/loop/state.ts";
 import {
@@ -191,4 +192,26 @@ Deno.test("nextAttemptAtMs() is the latest of all waits, for any of them", () =>
     assertEquals(nextAttemptAtMs({ ...shown, holder: null }), null);
     assertEquals(nextAttemptAtMs({ ...shown, identity: null }), null);
   }));
+});
+
+Deno.test("what a disk has kept from being saved is unknown: the server, and the next attempt", () => {
+  const note = { ...NOTE, disk: "full" };
+  const at = (dueMs: number) => {
+    const shown = status({
+      identity: IDENTITY,
+      holder: HOLDER,
+      state: saved({ lastCheckInAtMs: NOW_MS - 600_000, nextCheckInAtMs: dueMs }, {
+        breaker: CLOSED,
+        paths: {
+          check_in: { failures: 0, notBeforeMs: null },
+          delivery: { failures: 0, notBeforeMs: null },
+        },
+        outage: null,
+      }),
+    });
+    const { server, nextAttemptAtMs } = assessHealth({ ...shown, disk: { ...shown.disk, note } });
+    return [server.state, nextAttemptAtMs];
+  };
+  assertEquals(at(NOW_MS - 59_000), ["reachable", NOW_MS - 59_000]);
+  assertEquals(at(NOW_MS - 61_000), ["unknown", null]);
 });

@@ -18,13 +18,15 @@ function withAction(cause: OperatorCause): Partial<Status> {
   return { state: { ...STATE, connection: { ...STATE.connection, operatorAction } } };
 }
 
-Deno.test("judgeAgent() names the running agent, and warns of none and of one that is not well", () => {
+Deno.test("judgeAgent() names the running agent, and tells of none and of one that is not well", () => {
   const { level, seen } = judgeAgent(statusOf());
   assertEquals([level, seen], ["ok", "runs as process 42, last check-in 60 s ago"]);
   const lastCheckInAtMs = NOW_MS - 2 * 3_600_000;
   const late = judgeAgent(statusOf({ state: { ...STATE, lastCheckInAtMs } }));
   assertStringIncludes(late.seen, "last check-in 0d 2h 0m ago");
-  assertEquals(judgeAgent(statusOf({ holder: null })).level, "warn");
+  // One that has worked and runs no more has failed; one that was never started is not yet missed.
+  assertEquals(judgeAgent(statusOf({ holder: null })).level, "fail");
+  assertEquals(judgeAgent(statusOf({ holder: null, state: null })).level, "warn");
   assertEquals(judgeAgent(statusOf({ identity: null })).level, "skip");
   const sick = judgeAgent(statusOf(withAction("deleted")));
   assertEquals(sick.level, "warn");

@@ -26,7 +26,8 @@ const EXECUTABLE = `${PROJECT}dist/pennon-linux-arm64`;
 const TESTS = ["tests/breaker", "tests/buffer/schema_test.ts"];
 
 /** What `deno task test` leaves to other tasks. */
-const NO_UNIT_TESTS = "--ignore=tests/sim,tests/e2e,tests/real,tests/windows";
+const NO_UNIT_TESTS =
+  "--ignore=tests/sim,tests/e2e,tests/real,tests/windows,tests/monitoring,tests/packages";
 
 /** A start takes 3 s on an idle machine. */
 const COMMAND_TIMEOUT_MS = 600_000;

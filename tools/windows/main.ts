@@ -106,7 +106,13 @@ function runs(files: readonly string[], isBuilt: boolean): TestRun[] {
     return [...onSource.length > 0 ? [{ words: ["-A", ...onSource] }] : [], ...onExecutable];
   }
   return [
-    { words: [...LIMITED, "--ignore=tests/e2e,tests/real,tests/windows", "tests"] },
+    {
+      words: [
+        ...LIMITED,
+        "--ignore=tests/e2e,tests/real,tests/windows,tests/monitoring,tests/packages",
+        "tests",
+      ],
+    },
     { words: ["-A", "tests/windows", ...REAL] },
     ...onExecutable,
   ];

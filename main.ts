@@ -1,11 +1,10 @@
 /**
  * The entry point of both threads. The main thread supervises: it starts the worker, which may write
- * to the state directory and the agent's file of metrics only, and exits with its code. The worker runs
- * the command line.
+ * only where its command has to, and exits with its code. The worker runs the command line.
  */
 
-import { splitWords } from "./src/cli/options.ts";
-import { locations } from "./src/config/locations.ts";
+import { splitWords, valuesOf } from "./src/cli/options.ts";
+import { locations, LONGEST_CONFIG_BYTES } from "./src/config/locations.ts";
 import { findTextfilePath, isTextfilePath, temporaryOf } from "./src/config/textfile_path.ts";
 import {
   readRealEnvironment,
@@ -22,9 +21,6 @@ const SERVICE_DIRECTORIES = {
   macos: ["/Library/LaunchDaemons", "/Library/Logs/Pennon"],
   windows: [],
 };
-
-/** Longest configuration file that is read here; the command line refuses a longer one. */
-const LONGEST_CONFIG_BYTES = 262_144;
 
 if (isWorkerThread()) {
   runInWorker(async () => {
@@ -58,25 +54,18 @@ function hostLocations() {
 }
 
 /**
- * The values of an option. The command line reads its options with a package, which must not be loaded
- * in this thread. If that package reads an option differently, the runtime refuses the writes.
+ * The directories where the command may write: those after `--state-dir`, or the default one. The command
+ * line reads its options with a package, which must not be loaded in this thread. If that package reads an
+ * option differently, the runtime refuses the writes.
  */
-function valuesOf(option: string, words: readonly string[]): string[] {
-  return words.flatMap((word, index) => {
-    if (word.startsWith(`${option}=`)) return [word.slice(option.length + 1)];
-    return word === option ? [words[index + 1] ?? ""] : [];
-  }).filter((value) => value !== "");
-}
-
-/** The directories where the command may write: those after `--state-dir`, or the default one. */
 function stateDirectories(words: readonly string[]): string[] {
-  const given = valuesOf("--state-dir", words);
+  const given = valuesOf("state-dir", words);
   return given.length > 0 ? given : [hostLocations().stateDirectory];
 }
 
 /** The file of metrics and its temporary file, if the agent is to keep one (decision 0042). */
 function metricsFiles(words: readonly string[]): string[] {
-  const named = valuesOf("--config", words);
+  const named = valuesOf("config", words);
   const path = readRealEnvironment("PENNON_METRICS_TEXTFILE") ??
     findTextfilePath(readFirstText(named.length > 0 ? named : hostLocations().configFiles));
   return path !== undefined && isTextfilePath(path) ? [path, temporaryOf(path)] : [];
@@ -98,6 +87,6 @@ function readFirstText(paths: readonly string[]): string {
 
 /** Where `pennon diagnostics` may write its archive: the file after `--output`, or this directory. */
 function archives(words: readonly string[]): string[] {
-  const given = valuesOf("--output", words);
+  const given = valuesOf("output", words);
   return given.length > 0 ? given : ["."];
 }

@@ -40,7 +40,7 @@ export function replaceCommand(serverUrl = "URL"): string {
 }
 
 /** The options that choose where Pennon reads and writes, by their names. */
-const PLACES = ["config", "state-dir"] as const;
+export const PLACES = ["config", "state-dir"] as const;
 
 /** The values of a command line's options. */
 interface Given {
@@ -59,18 +59,6 @@ export function completeAdvice(text: string, { values }: Given): string {
     return value === undefined ? "" : ` --${name} ${shellWord(value)}`;
   }).join("");
   return options === "" ? text : text.replace(COMMAND_LINE, (found) => `${found}${options}`);
-}
-
-/** Reads the options that choose a place from the words of a command line that may be invalid. */
-export function givenPlaces(words: readonly string[]): Given {
-  const entries = PLACES.flatMap((name): [string, string][] => {
-    const at = words.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
-    const word = words[at];
-    if (word === undefined) return [];
-    const value = word.includes("=") ? word.slice(word.indexOf("=") + 1) : words[at + 1] ?? "";
-    return value === "" ? [] : [[name, value]];
-  });
-  return { values: Object.fromEntries(entries) };
 }
 
 /** A path as one word of a shell's command line. */

@@ -1,7 +1,7 @@
 /** Loads the configuration from file, environment and flags, and checks it. */
 
 import { ALL_SETTINGS, assemble, type Config, type Setting } from "./config/settings.ts";
-import { locations } from "./config/locations.ts";
+import { locations, LONGEST_CONFIG_BYTES } from "./config/locations.ts";
 import type { Written } from "./config/toml.ts";
 import { crossCheck } from "./config/cross_check.ts";
 import type { ServerOverride } from "./config/server_policy.ts";
@@ -80,9 +80,6 @@ export async function loadConfig(
   if (errors.length > 0) throw new ConfigError(errors);
   return { config, values, sources, file, warnings: [...fileWarnings, ...warnings] };
 }
-
-/** Longest configuration file: reading one takes some ms per KiB. */
-const LONGEST_CONFIG_BYTES = 262_144;
 
 /** Unknown keys that an error names; further ones are counted. */
 const MAX_NAMED_UNKNOWN = 20;

@@ -28,6 +28,28 @@ export interface Log {
   error(message: LogMessage, fields?: LogFields): void;
 }
 
+/** The log, of which `take` is told each line from `info` on, after it was written. */
+export function observeLog(
+  log: Log,
+  take: (level: LogLevel, message: LogMessage, fields?: LogFields) => void,
+): Log {
+  return {
+    debug: (message, fields) => log.debug(message, fields),
+    info: (message, fields) => {
+      log.info(message, fields);
+      take("info", message, fields);
+    },
+    warning: (message, fields) => {
+      log.warning(message, fields);
+      take("warning", message, fields);
+    },
+    error: (message, fields) => {
+      log.error(message, fields);
+      take("error", message, fields);
+    },
+  };
+}
+
 /** What is logged, and how. */
 export interface LogOptions {
   /** Lower levels are not logged. */

@@ -1,12 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import {
-  completeAdvice,
-  givenPlaces,
-  pennonCommand,
-  replaceCommand,
-  shellWord,
-} from "../src/advice.ts";
+import { completeAdvice, pennonCommand, replaceCommand, shellWord } from "../src/advice.ts";
 
 const GIVEN = { values: { config: "/c.toml", "state-dir": "/a b", "log-level": "debug" } };
 
@@ -29,16 +23,6 @@ Deno.test("completeAdvice() puts the user's own options into each command line, 
     assertEquals(completeAdvice(text, GIVEN), completed);
     assertEquals(completeAdvice(text, { values: { json: "" } }), text);
   }
-});
-
-Deno.test("givenPlaces() reads the options in both their forms, before and after the command", () => {
-  const rows: [words: string[], values: Record<string, string>][] = [
-    [["status"], {}],
-    [["--config", "a", "status", "--state-dir=b=c"], { config: "a", "state-dir": "b=c" }],
-    [["status", "--config"], {}],
-    [["status", "--config=", "--state-dir", ""], {}],
-  ];
-  for (const [words, values] of rows) assertEquals(givenPlaces(words).values, values);
 });
 
 Deno.test("shellWord() quotes what a shell would read otherwise", () => {

@@ -5,7 +5,7 @@
 
 import { BufferError } from "../buffer/schema.ts";
 import type { EventQueue, NewEvent } from "../buffer/buffer.ts";
-import { cleanFields, type Log, type LogFields, type LogLevel } from "../log.ts";
+import { cleanFields, type Log, type LogFields, type LogLevel, observeLog } from "../log.ts";
 import { quoteWords, type Secrets } from "../redact.ts";
 import { cut, encodeBody, LIMITS } from "../server/limits.ts";
 import { DatabaseError } from "../system/database.ts";
@@ -89,21 +89,7 @@ export class AgentEvents {
     this.#clock = clock;
     this.#secrets = secrets;
     this.#leftAtMs = clock.monotonicMs();
-    this.log = {
-      debug: (message, fields) => log.debug(message, fields),
-      info: (message, fields) => {
-        log.info(message, fields);
-        this.#take("info", message, fields);
-      },
-      warning: (message, fields) => {
-        log.warning(message, fields);
-        this.#take("warning", message, fields);
-      },
-      error: (message, fields) => {
-        log.error(message, fields);
-        this.#take("error", message, fields);
-      },
-    };
+    this.log = observeLog(log, (level, message, fields) => this.#take(level, message, fields));
   }
 
   /** Events go there from now on. */

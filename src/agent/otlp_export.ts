@@ -3,7 +3,7 @@
  * the agent's work: nothing waits for the collector, and what it does not take is bounded.
  */
 
-import { cleanFields, type Log, type LogFields, type LogLevel } from "../log.ts";
+import { cleanFields, type Log, type LogFields, type LogLevel, observeLog } from "../log.ts";
 import { quoteWords, type Secrets } from "../redact.ts";
 import { FileError } from "../system/files.ts";
 import { HttpError, type HttpRequest } from "../system/http.ts";
@@ -70,21 +70,7 @@ export class OtlpExport {
   constructor(deps: OtlpExportDeps) {
     const { log } = deps;
     this.#deps = deps;
-    this.log = {
-      debug: (message, fields) => log.debug(message, fields),
-      info: (message, fields) => {
-        log.info(message, fields);
-        this.#take("info", message, fields);
-      },
-      warning: (message, fields) => {
-        log.warning(message, fields);
-        this.#take("warning", message, fields);
-      },
-      error: (message, fields) => {
-        log.error(message, fields);
-        this.#take("error", message, fields);
-      },
-    };
+    this.log = observeLog(log, (level, message, fields) => this.#take(level, message, fields));
   }
 
   /**

@@ -1,6 +1,6 @@
 /** The command line: finds and runs the command, prints the help, and turns errors into exit codes. */
 
-import { completeAdvice, givenPlaces, pennonCommand } from "../advice.ts";
+import { completeAdvice, pennonCommand } from "../advice.ts";
 import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
@@ -12,6 +12,7 @@ import {
   type CliCommand,
   type DescribedCommand,
   type ExitCode,
+  givenPlaces,
   InterruptedError,
   type ListedCommand,
   NotRegisteredError,

@@ -1,10 +1,10 @@
 /** What a command of the command line is, how its arguments are read, and why it refuses to run. */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { registerCommand } from "../advice.ts";
+import { PLACES, registerCommand } from "../advice.ts";
 import type { System } from "../system/system.ts";
 import { didYouMean } from "../wording.ts";
-import { GLOBAL_OPTIONS, type OptionSpec } from "./options.ts";
+import { GLOBAL_OPTIONS, type OptionSpec, valuesOf } from "./options.ts";
 
 /**
  * 0 done, 1 failed, 2 misused or badly configured, 3 not registered; 128 and the number of the signal
@@ -245,4 +245,12 @@ function checkArgument(
   }
   if (choices === undefined || choices.includes(word)) return;
   throw new UsageError(`Cannot read "${word}" after "${what}": ${describeChoice(word, choices)}`);
+}
+
+/** The options that choose a place, of words that may be invalid: for the advice of an error. */
+export function givenPlaces(words: readonly string[]): Pick<Arguments, "values"> {
+  const entries = PLACES.flatMap((name) =>
+    valuesOf(name, words).slice(0, 1).map((value) => [name, value] as const)
+  );
+  return { values: Object.fromEntries(entries) };
 }

@@ -67,6 +67,17 @@ export interface SplitWords {
   readonly after: readonly string[];
 }
 
+/**
+ * The values of an option, as a text for each time that it is given with one. For those who need one
+ * before the words are read, or although they cannot be: `readArguments` checks them.
+ */
+export function valuesOf(option: string, words: readonly string[]): string[] {
+  return words.flatMap((word, index) => {
+    if (word.startsWith(`--${option}=`)) return [word.slice(option.length + 3)];
+    return word === `--${option}` ? [words[index + 1] ?? ""] : [];
+  }).filter((value) => value !== "");
+}
+
 /** Finds the command: the first word that is neither an option nor the value of a global option. */
 export function splitWords(words: readonly string[]): SplitWords {
   for (let index = 0; index < words.length; index += 1) {

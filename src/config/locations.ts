@@ -3,6 +3,9 @@
 import { SERVICE_STATE_DIRECTORY } from "../service/systemd.ts";
 import type { System } from "../system/system.ts";
 
+/** Longest configuration file: reading one takes some ms per KiB. */
+export const LONGEST_CONFIG_BYTES = 262_144;
+
 interface LocationFacts extends Pick<System, "os" | "readEnvironment"> {
   readonly machine: Pick<System["machine"], "userId" | "homeDirectory">;
 }
@@ -14,8 +17,8 @@ interface Locations {
 }
 
 /**
- * Root and the account of the service use the host's paths. Other users have their own below their home directory (XDG Base Directory
- * Specification 0.8), and read the host's configuration if they have none.
+ * Root and the account of the service use the host's paths. Other users have their own below their home
+ * directory (XDG Base Directory Specification 0.8), and read the host's configuration if they have none.
  */
 export function locations(system: LocationFacts): Locations {
   switch (system.os) {

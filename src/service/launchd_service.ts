@@ -5,6 +5,7 @@ import type { System } from "../system/system.ts";
 import { LABEL, LAUNCHD_LOG, launchdPlist } from "./launchd.ts";
 import {
   executableOf,
+  isRegistered,
   runManager,
   runOrFail,
   type Service,
@@ -49,8 +50,7 @@ export class LaunchdService implements Service {
       await files.writeText("write the daemon", PLIST_FILE, plist, { mode: PLIST_MODE });
     }
     const done = [`${isChanged ? "Wrote" : "Unchanged:"} ${PLIST_FILE}`];
-    const identity = `${this.#stateDirectory}/identity.json`;
-    if (await files.inspect("look for the identity", identity) === undefined) {
+    if (!await isRegistered(this.#system, this.#stateDirectory)) {
       const next = `sudo ${registerCommand()} && sudo ${pennonCommand("service", "install")}`;
       return [...done, `Not started: this host is not registered. Next: ${next}`];
     }

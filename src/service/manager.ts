@@ -1,4 +1,4 @@
-/** What the services of all systems share: their error, running a manager's programs, a log file's end. */
+/** What the services of all systems share: their error, a manager's programs, what they look at. */
 
 import { CommandError, type RunResult } from "../system/process.ts";
 import type { System } from "../system/system.ts";
@@ -70,6 +70,16 @@ export function executableOf({ executable }: Pick<System, "executable">, action:
   throw new ServiceError(
     `Cannot ${action}: this program runs from source. Next: deno task build, and run the executable`,
   );
+}
+
+/** Whether the agent of this state directory is enrolled; it is not started before that. */
+export async function isRegistered(
+  { files }: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<boolean> {
+  // IDENTITY_FILE of identity.ts, which builds on the paths that this directory chooses.
+  const path = `${stateDirectory}/identity.json`;
+  return await files.inspect("look for the identity", path) !== undefined;
 }
 
 /** A log file rotates long before. */

@@ -6,6 +6,7 @@ import { pennonCommand, registerCommand, shellWord } from "../advice.ts";
 import { isRefused, trustProblems } from "../trusted_path.ts";
 import {
   executableOf,
+  isRegistered,
   runManager,
   runOrFail,
   type Service,
@@ -182,9 +183,7 @@ export class SystemdService implements Service {
 
   /** Restarts a running agent only for a changed unit. */
   async #start(action: string, isChanged: boolean): Promise<string> {
-    const identity = `${SERVICE_STATE_DIRECTORY}/identity.json`;
-    const isRegistered = await this.#system.files.inspect("look for the identity", identity);
-    if (isRegistered === undefined) {
+    if (!await isRegistered(this.#system, SERVICE_STATE_DIRECTORY)) {
       return "Not started: this host is not registered. " +
         `Next: sudo ${registerCommand()} && sudo ${pennonCommand("service", "install")}`;
     }

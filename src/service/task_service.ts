@@ -5,6 +5,7 @@ import type { System } from "../system/system.ts";
 import { windowsDirectory } from "../windows_directory.ts";
 import {
   executableOf,
+  isRegistered,
   runManager,
   runOrFail,
   type Service,
@@ -46,8 +47,7 @@ export class TaskService implements Service {
       await files.remove("remove the task's file", xmlFile);
     }
     const done = [`Created the task ${TASK}: the agent starts at boot, as SYSTEM`];
-    const identity = `${this.#stateDirectory}\\identity.json`;
-    if (await files.inspect("look for the identity", identity) === undefined) {
+    if (!await isRegistered(this.#system, this.#stateDirectory)) {
       const next = `${registerCommand()}, then schtasks /run /tn ${TASK}`;
       return [...done, `Not started: this host is not registered. Next: ${next}`];
     }

@@ -138,6 +138,13 @@ Deno.test("backoffMs() keeps its jitter at the cap", () => {
   assertEquals(backoffMs(50, policy, () => 0.999), 500 + 0.999 * 299_500);
 });
 
+Deno.test("backoffMs() leaves half of a low ceiling to chance, whatever the floor", () => {
+  const low = { ...policy, floorMs: 60_000, capMs: 10_000 };
+  const ceiling = ceilingMs(50, low);
+  assertEquals(ceiling, 10_000);
+  assertEquals([0, 0.5].map((draw) => backoffMs(50, low, () => draw)), [5_000, 7_500]);
+});
+
 Deno.test("backoffMs() never leaves its bounds", () => {
   fc.assert(fc.property(
     fc.nat(10_000),

@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import {
   type Arguments,
   type CliCommand,
+  givenPlaces,
   readAction,
   readArguments,
   UsageError,
@@ -148,4 +149,14 @@ Deno.test("readAction() checks the argument of a command without actions", () =>
   for (const [words, message] of rows as [string[], string][]) {
     assertThrows(() => readAction("completion", shell, given(words)), UsageError, message);
   }
+});
+
+Deno.test("givenPlaces() reads the options in both their forms, before and after the command", () => {
+  const rows: [words: string[], values: Record<string, string>][] = [
+    [["status"], {}],
+    [["--config", "a", "status", "--state-dir=b=c"], { config: "a", "state-dir": "b=c" }],
+    [["status", "--config"], {}],
+    [["status", "--config=", "--state-dir", ""], {}],
+  ];
+  for (const [words, values] of rows) assertEquals(givenPlaces(words).values, values);
 });

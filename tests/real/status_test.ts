@@ -22,7 +22,7 @@ const RUN = [
   MAIN,
 ] as const;
 
-/** The starts beside `status`; the issue's 10,000 take some minutes: PENNON_STARTS=10000. */
+/** The starts beside `status`; PENNON_STARTS=10000 makes that many, in ten minutes. */
 const STARTS = Number(Deno.env.get("PENNON_STARTS") ?? 300);
 
 /** An agent's files: identity, buffer with `events` and lock. `end`: how the agent ends. */

@@ -10,7 +10,7 @@ const EXECUTABLE = Deno.env.get("PENNON_EXECUTABLE");
 const TOKEN = "a-registration-token";
 const STATE = "/var/lib/pennon";
 
-/** What the issue allows; the unit has about half. */
+/** The highest score of `systemd-analyze security` that is accepted; the unit has about half. */
 const MOST_EXPOSURE = 3.0;
 
 const CONFIG = `

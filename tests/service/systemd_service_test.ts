@@ -166,3 +166,10 @@ Deno.test("an agent that does not start is no success, and the log says why", as
   assertMatch(message, /does not start\. Next: pennon service logs$/);
   assert(system.files.texts.has(UNIT_FILE));
 });
+
+Deno.test("a package's unit that cannot be looked for is an error, and not an absent one", async () => {
+  const { system, service } = host();
+  system.files.fail("look for the package's unit", "denied");
+  const error = await assertRejects(() => service.install(), ServiceError);
+  assertMatch(error.message, /^Cannot install the service: Cannot look for the package's unit/);
+});

@@ -12,7 +12,7 @@ function host({ isRegistered = true, queryCode = 0, code = 0 } = {}) {
   const system = new FakeSystem();
   system.os = "windows";
   system.executable = PROGRAM;
-  if (isRegistered) system.files.texts.set(`${STATE}\\identity.json`, "{}");
+  if (isRegistered) system.files.texts.set(`${STATE}/identity.json`, "{}");
   const ran: string[] = [];
   /** What the file had in it when it was given to Task Scheduler. */
   const given: (string | undefined)[] = [];

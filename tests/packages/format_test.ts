@@ -1,7 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { missingOnPath } from "../../tools/place/host.ts";
 import { makePackages } from "../../tools/release/packages.ts";
-import { PACKAGE_TESTS } from "./package_host.ts";
+import { PACKAGE_TESTS, PackageHost } from "./package_host.ts";
 import { endSigner, makeSigner } from "../real/package_site.ts";
 
 async function run(program: string, ...args: string[]): Promise<{ code: number; output: string }> {
@@ -37,12 +37,14 @@ Deno.test({
     await Deno.copyFile(packageOf(".rpm"), signed);
     await (await makeSigner(PACKAGE_TESTS!.work, "lint")).signRpm(signed);
     await endSigner();
-    const { code, output } = await run(
-      "rpmlint",
-      "--config",
-      "packaging/linux/rpmlint.toml",
-      signed,
-    );
+    // rpmlint unpacks with cpio, and nfpm writes absolute names: without a view it would install the
+    // files on this very host.
+    await using host = await PackageHost.make("this-host");
+    await Deno.copyFile("packaging/linux/rpmlint.toml", `${host.root}/tmp/rpmlint.toml`);
+    await Deno.copyFile(signed, `${host.root}/tmp/signed.rpm`);
+    const argv = ["rpmlint", "--config", "/tmp/rpmlint.toml", "/tmp/signed.rpm"];
+    const { code, output } = await host.run("env", "LC_ALL=C.UTF-8", ...argv);
+    assertMatch(output, /\b1 packages and 0 specfiles checked\b/);
     assertEquals([code, output.match(/^.* E: .*$/gm)], [0, null], output);
   },
 });

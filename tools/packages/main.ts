@@ -87,6 +87,7 @@ async function test(folder: string, files: readonly string[]): Promise<number> {
   using held = await Deno.open(`${folder}/lock`, { write: true, create: true });
   await held.lock(true);
   const roots = await makeRoots(folder);
+  roots["this-host"] = "/"; // For a view of it, which a program may write to.
   const work = `${folder}/work`;
   const versions = await buildVersions(work);
   const args = ["test", "--no-check", "--no-prompt", "-A", ...files.length > 0 ? files : TESTS];

@@ -80,15 +80,15 @@ export class OtlpExport {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps.system;
     const deadline = new AbortController();
-    const done = new AbortController();
+    let cancel = () => {};
     signal.addEventListener("abort", () => {
-      clock.sleep(STOP_MS, done.signal).then(() => deadline.abort(), () => {});
+      cancel = clock.after(STOP_MS, () => deadline.abort());
     });
     while (!signal.aborted) {
       await clock.sleep(this.#waitMs(), signal).catch(() => {});
       if (!signal.aborted || this.#failures === 0) await this.#export(deadline.signal);
     }
-    done.abort();
+    cancel();
   }
 
   #take(level: LogLevel, message: string, fields: LogFields = {}): void {

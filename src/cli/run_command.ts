@@ -110,15 +110,18 @@ async function untilStopped(
   const stop = new AbortController();
   const deadline = new AbortController();
   const done = new AbortController();
+  let cancelDrain = () => {};
   let isHungUp = false;
   const endListening = system.onStopRequest((signal) => {
     log.info("stopping", { signal });
     isHungUp = signal === "SIGHUP";
     onStop();
+    // The time to drain counts from the first request.
+    if (stop.signal.aborted) return;
     stop.abort(new Error(`stopped: ${signal}`));
-    system.clock.sleep(DRAIN_MS, done.signal).then(
+    cancelDrain = system.clock.after(
+      DRAIN_MS,
       () => deadline.abort(new Error("no time left to drain")),
-      () => {}, // The agent stopped before the deadline.
     );
   });
   const endHints = system.onHostEvent((event) => agent.loop.onHostEvent(event));
@@ -132,6 +135,7 @@ async function untilStopped(
     if (isHungUp) return 129;
     return outcome === false ? 1 : 0;
   } finally {
+    cancelDrain();
     done.abort(new Error("the agent stopped"));
     await measuring;
     endListening();

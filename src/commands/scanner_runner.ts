@@ -92,11 +92,11 @@ export class ScannerRunner {
   ): Promise<ScanReport> {
     const { system, settings: { timeoutMs }, cacheDirectory, ignore, changelogs } = this.#deps;
     const startedMs = system.clock.monotonicMs();
-    const end = new AbortController();
     const tooLong = new AbortController();
     const signal = AbortSignal.any([given.signal, tooLong.signal]);
     const options = { ...given, cacheDirectory, ignore, changelogs, signal };
-    const limit = system.clock.sleep(timeoutMs, end.signal).then(() => null, () => null);
+    const { promise: limit, resolve } = Promise.withResolvers<null>();
+    const cancel = system.clock.after(timeoutMs, () => resolve(null));
     try {
       // A result after the limit is dropped.
       const report = await Promise.race([runScan(system, scanner, options), limit]);
@@ -106,7 +106,7 @@ export class ScannerRunner {
       const durationMs = system.clock.monotonicMs() - startedMs;
       return failedReport(scanner.name, { reason: "transient", message }, durationMs);
     } finally {
-      end.abort();
+      cancel();
     }
   }
 

@@ -154,9 +154,9 @@ export async function examineService(
   { stateDirectory, hasAgent }: { readonly stateDirectory: string; readonly hasAgent: boolean },
 ): Promise<Finding> {
   const check = "service";
-  const stop = new AbortController();
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const cancel = system.clock.after(VERSION_MS, () => resolve(null));
   try {
-    const late = system.clock.sleep(VERSION_MS, stop.signal).then(() => null);
     const status = await Promise.race([hostService(system, stateDirectory).status(), late]);
     if (status === null) return skip(check, "the service manager does not answer");
     return judgeService(status, hasAgent);
@@ -164,7 +164,7 @@ export async function examineService(
     if (!(error instanceof ServiceError)) throw error;
     return skip(check, adviceOf([error.message], "").seen);
   } finally {
-    stop.abort(new Error("answered"));
+    cancel();
   }
 }
 

@@ -40,22 +40,29 @@ export class FakeClock implements Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const sleeper = { wakeMs: this.#monotonicMs + Math.max(0, ms), wake: finish };
-      const forget = () => {
-        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-        signal.removeEventListener("abort", stop);
-      };
-      function finish() {
-        forget();
-        resolve();
-      }
-      function stop() {
-        forget();
+      const stop = () => {
+        cancel();
         reject(signal.reason);
-      }
-      signal.addEventListener("abort", stop);
-      this.#sleepers.push(sleeper);
+      };
+      const cancel = this.after(ms, () => {
+        signal.removeEventListener("abort", stop);
+        resolve();
+      });
+      signal.addEventListener("abort", stop, { once: true });
     });
+  }
+
+  after(ms: number, call: () => void): () => void {
+    const forget = () => {
+      this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+    };
+    const wake = () => {
+      forget();
+      call();
+    };
+    const sleeper = { wakeMs: this.#monotonicMs + Math.max(0, ms), wake };
+    this.#sleepers.push(sleeper);
+    return forget;
   }
 
   /** How many are asleep, which says whether the code under test has come to rest. */

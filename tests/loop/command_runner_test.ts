@@ -429,6 +429,7 @@ Deno.test("the event loop turns before each command, and a stop is noticed betwe
       monotonicMs: () => clock.monotonicMs(),
       asleepMs: () => clock.asleepMs(),
       sleep: (ms, signal) => clock.sleep(ms, signal),
+      after: (ms, call) => clock.after(ms, call),
       turn,
     },
   });

@@ -24,6 +24,7 @@ const impatient: System = {
     monotonicMs: () => system.clock.monotonicMs(),
     asleepMs: () => 0,
     sleep: () => Promise.resolve(),
+    after: (ms, call) => system.clock.after(ms, call),
     turn: () => Promise.resolve(),
   },
 };

@@ -100,6 +100,7 @@ onDnf("waits for another dnf's lock, and names it if that does not end", async (
       monotonicMs: () => system.clock.monotonicMs(),
       asleepMs: () => 0,
       turn: () => Promise.resolve(),
+      after: (ms, call) => system.clock.after(ms, call),
       async sleep() {
         sleeps += 1;
         if (isFreed) await Deno.remove(lock);

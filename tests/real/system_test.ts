@@ -33,6 +33,19 @@ Deno.test("sleep() lasts, ends with its signal, and leaves no timer behind", asy
   assert(Math.abs(clock.nowMs() - Date.now()) < 1_000);
 });
 
+Deno.test("after() calls when its time has come, unless it is cancelled, and leaves no timer behind", async () => {
+  const { clock } = system;
+  const startMs = clock.monotonicMs();
+  const calls: string[] = [];
+  const cancel = clock.after(5, () => calls.push("cancelled"));
+  const cancelLong = clock.after(2 ** 40, () => calls.push("a timer cannot wait for so long"));
+  cancel();
+  await new Promise<void>((resolve) => clock.after(20, resolve));
+  assert(clock.monotonicMs() - startMs >= 19);
+  cancelLong();
+  assertEquals(calls, []);
+});
+
 Deno.test("a sleep longer than a timer can wait is still a long one", async () => {
   const stop = new AbortController();
   let woke = false;

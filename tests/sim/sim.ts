@@ -323,6 +323,8 @@ export class Sim {
       monotonicMs: () => clock.monotonicMs(),
       asleepMs: () => clock.asleepMs(),
       sleep: (ms: number, signal: AbortSignal) => gate.later(() => clock.sleep(ms, signal)),
+      after: (ms: number, call: () => void) =>
+        gate.sync(() => clock.after(ms, () => gate.isDead || call())),
       turn: () => clock.turn(),
     };
     const { random, withdrawn } = this;

@@ -56,10 +56,10 @@ export class SimClock implements Clock {
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const stop = () => {
-        due.fire = null;
+        cancel();
         reject(signal.reason);
       };
-      const due = this.after(ms, () => {
+      const cancel = this.after(ms, () => {
         signal.removeEventListener("abort", stop);
         resolve();
       });
@@ -68,8 +68,9 @@ export class SimClock implements Clock {
   }
 
   /** Calls `fire` after so long of the host's waking time. */
-  after(ms: number, fire: () => void): Due {
-    return this.#add(ms, fire, false);
+  after(ms: number, fire: () => void): () => void {
+    const due = this.#add(ms, fire, false);
+    return () => void (due.fire = null);
   }
 
   /** Calls `fire` after so long of true time. */

@@ -24,6 +24,10 @@ export const realClock: Clock = {
     for (; leftMs > MAX_TIMER_MS; leftMs -= MAX_TIMER_MS) await wait(MAX_TIMER_MS, signal);
     await wait(leftMs, signal);
   },
+  after(ms, call) {
+    const timer = setTimeout(call, Math.min(ms, MAX_TIMER_MS));
+    return () => clearTimeout(timer);
+  },
 };
 
 /** The turn that callers may still join: their timers cost 180 us of CPU, and wake the process. */

@@ -230,14 +230,6 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "Deno passes over a certificate that is undefined",
   },
   {
-    file: "src/system/real/http/http.ts",
-    operator: "await dropped",
-    before: "if (isInTime && await connection.isQuiet()) return connection;",
-    after: "if (isInTime && (connection.isQuiet())) return connection;",
-    reason:
-      "What has come by then is noticed by `watch` as well; the look is for the same turn of the event loop",
-  },
-  {
     file: "src/system/real/process.ts",
     operator: "regular expression",
     before:

@@ -26,8 +26,15 @@ const GZIP_SLICE_BYTES = 768;
 
 const FIRST_CAPACITY_BYTES = 4_096;
 
-/** Every byte is a character of a header (RFC 9110, section 5.5). Shared: making one takes 50 us. */
-const LATIN1 = new TextDecoder("latin1");
+/**
+ * Every byte is a character of a header (RFC 9110, section 5.5). For such short texts this takes a
+ * third of the time of a `TextDecoder`, whose "latin1" is windows-1252 besides.
+ */
+function decodeLatin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
 
 /** An answer that arrived whole. */
 export interface WholeAnswer extends HttpResponse {
@@ -118,12 +125,12 @@ export class AnswerReader {
 
   #onHeaderName(bytes: Uint8Array): void {
     if (this.#isInValue) this.#endHeader();
-    this.#name += LATIN1.decode(bytes);
+    this.#name += decodeLatin1(bytes);
   }
 
   #onHeaderValue(bytes: Uint8Array): void {
     this.#isInValue = true;
-    this.#value += LATIN1.decode(bytes);
+    this.#value += decodeLatin1(bytes);
   }
 
   #endHeader(): void {

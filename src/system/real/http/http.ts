@@ -6,6 +6,7 @@
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "../../http.ts";
 import type { WholeAnswer } from "./answer.ts";
 import { AbandonedSockets, HttpConnection, type Stream, type Unanswered } from "./connection.ts";
+import { SocketPoll } from "./socket_poll.ts";
 import {
   Deadline,
   describeFailure,
@@ -38,11 +39,15 @@ interface Idle {
 export class ConnectionPool {
   readonly abandoned: AbandonedSockets = new AbandonedSockets();
   readonly #idle = new Map<string, Idle[]>();
+  readonly #sockets = new SocketPoll();
   /** One for all: a drain releases hundreds in a second. Does not keep the process alive. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
 
-  /** Removes and returns a fitting idle connection on which nothing has arrived, if there is one. */
+  /**
+   * Removes and returns a fitting idle connection on which nothing has arrived, if there is one: neither its
+   * end nor bytes that would be read as the answer to the next request.
+   */
   async reuse(request: HttpRequest, url: URL): Promise<HttpConnection | undefined> {
     const key = keyOf(request, url);
     // The server is least likely to have closed the latest one.
@@ -51,7 +56,8 @@ export class ConnectionPool {
     const { connection, untilMs } = waiting;
     // The timer is late if the event loop was blocked.
     const isInTime = performance.now() < untilMs;
-    if (isInTime && await connection.isQuiet()) return connection;
+    if (isInTime) await this.#sockets.poll();
+    if (isInTime && connection.isQuiet) return connection;
     connection.close();
     return undefined;
   }
@@ -82,6 +88,7 @@ export class ConnectionPool {
   }
 
   closeIdle(): void {
+    this.#sockets.close();
     clearTimeout(this.#timer);
     this.#timerMs = Infinity;
     this.#closeExpired(Infinity);
@@ -282,8 +289,16 @@ export function realSendHttp(): SendHttp & Pick<ConnectionPool, "closeIdle"> {
   return Object.assign(send, { closeIdle: () => pool.closeIdle() });
 }
 
+/** The latest address that was parsed: a drain sends hundreds of reports to one. */
+let latest: { readonly text: string; readonly url: URL } | undefined;
+
+function parseUrl(text: string): URL {
+  if (latest?.text !== text) latest = { text, url: new URL(text) };
+  return latest.url;
+}
+
 async function exchange(pool: ConnectionPool, request: HttpRequest): Promise<HttpResponse> {
-  const url = new URL(request.url);
+  const url = parseUrl(request.url);
   const deadline = new Deadline(request);
   try {
     const { status, headers, body } = await answerOf(pool, request, { url, deadline });

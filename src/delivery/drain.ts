@@ -66,11 +66,11 @@ interface DrainResult {
  */
 export async function drain(deps: DrainDeps): Promise<DrainResult> {
   const run = new Drain(deps);
-  while (await run.sendPage()) { /* until nothing is left that may be sent */ }
+  await run.sendAll();
   return run.result;
 }
 
-/** What happens with the rest of a page. */
+/** What happens with the events that have been read and not sent. */
 type Next = "go_on" | "read_again" | "end";
 
 class Drain {
@@ -83,6 +83,11 @@ class Drain {
    * one place, and no order.
    */
   readonly #heldUp = new Map<string | null, number>();
+  readonly #inFlight = new InFlight();
+  /** Events that were read, in order, and are not in flight. */
+  #waiting: StoredEvent[] = [];
+  /** Whether the buffer may hold more, behind those that were read. */
+  #hasMore = true;
   /** Delivered events that are not acknowledged yet. */
   #group: string[] = [];
 
@@ -91,23 +96,17 @@ class Drain {
     for (const event of deps.postponed ?? []) this.#passOver(event);
   }
 
-  /** Sends the events in front; `false`: the drain is over, and later events belong to the next one. */
-  async sendPage(): Promise<boolean> {
-    const found = this.#deps.buffer.next(PAGE_EVENTS, this.#passedOver);
-    const next = await this.#sendAll([...found]);
-    if (next !== "go_on") return next === "read_again";
-    const sizeBytes = found.reduce((sum, event) => sum + event.sizeBytes, 0);
-    return found.length === PAGE_EVENTS || sizeBytes >= PAGE_BYTES;
-  }
-
-  /** Returns when nothing is in flight any more, also if it throws. */
-  async #sendAll(waiting: StoredEvent[]): Promise<Next> {
-    const inFlight = new InFlight();
+  /** Returns when nothing is in flight any more, also if it throws. Later events belong to the next drain. */
+  async sendAll(): Promise<void> {
+    const inFlight = this.#inFlight;
     let next: Next = "go_on";
     try {
       while (true) {
-        if (next === "go_on") next = this.#launch(waiting, inFlight);
-        if (inFlight.size === 0) return next;
+        if (next === "read_again" && inFlight.size === 0) {
+          [this.#waiting, this.#hasMore, next] = [[], true, "go_on"];
+        }
+        if (next === "go_on") next = this.#launch();
+        if (inFlight.size === 0) return;
         const { event, others, outcome } = await inFlight.first();
         const then = this.#record(event, outcome);
         if (outcome.kind === "delivered") this.#recordOthers(others);
@@ -126,10 +125,12 @@ class Drain {
   }
 
   /** Sends as many as may be in flight now, and passes over what has to wait for another event. */
-  #launch(waiting: StoredEvent[], inFlight: InFlight): Next {
+  #launch(): Next {
     const { sender } = this.#deps;
-    for (let at = 0; at < waiting.length;) {
-      const event = waiting[at]!;
+    const inFlight = this.#inFlight;
+    this.#readPage();
+    for (let at = 0; at < this.#waiting.length;) {
+      const event = this.#waiting[at]!;
       if (this.#isHeldUp(event)) this.#passOver(event);
       else if (inFlight.hasOf(event)) {
         at += 1; // It is sent when the other one has its answer.
@@ -138,16 +139,28 @@ class Drain {
         const max = sender.maxInFlight?.(event) ?? 1;
         if (max === 0) return "end";
         if (inFlight.size >= max) return "go_on";
-        const others = this.#takeOthers(waiting, at);
+        const others = this.#takeOthers(at);
         inFlight.add(event, others, sender.send(event, others));
       }
-      waiting.splice(at, 1);
+      this.#waiting.splice(at, 1);
+      this.#readPage();
     }
     return "go_on";
   }
 
+  /** Reads the events in front, once all that were read are in flight or passed over. */
+  #readPage(): void {
+    while (this.#waiting.length === 0 && this.#hasMore) {
+      const known = new Set([...this.#passedOver, ...this.#inFlight.ids(), ...this.#group]);
+      this.#waiting = this.#deps.buffer.next(PAGE_EVENTS, known);
+      const sizeBytes = this.#waiting.reduce((sum, event) => sum + event.sizeBytes, 0);
+      this.#hasMore = this.#waiting.length === PAGE_EVENTS || sizeBytes >= PAGE_BYTES;
+    }
+  }
+
   /** Takes what may go in the same call as the event at `at` out of the events behind it. */
-  #takeOthers(waiting: StoredEvent[], at: number): StoredEvent[] {
+  #takeOthers(at: number): StoredEvent[] {
+    const waiting = this.#waiting;
     const { kind } = waiting[at]!;
     const most = (this.#deps.sender.maxTogether?.(kind) ?? 1) - 1;
     let count = 0;
@@ -252,6 +265,12 @@ interface Sent {
   readonly outcome: Outcome;
 }
 
+/** What `send` threw. */
+interface Failed {
+  readonly event: StoredEvent;
+  readonly error: unknown;
+}
+
 /** By what it is known which events must not overtake one. */
 interface FollowedEvent {
   readonly commandId: string | null;
@@ -260,10 +279,21 @@ interface FollowedEvent {
 }
 
 class InFlight {
-  readonly #events = new Map<string, FollowedEvent & { readonly sent: Promise<Sent> }>();
+  readonly #events = new Map<string, FollowedEvent & { readonly others: readonly StoredEvent[] }>();
+  /** Those with an answer that has not been taken yet. */
+  readonly #ended: (Sent | Failed)[] = [];
+  #notify: () => void = () => {};
 
   get size(): number {
     return this.#events.size;
+  }
+
+  /** Of all that is in flight. */
+  *ids(): Generator<string> {
+    for (const [id, { others }] of this.#events) {
+      yield id;
+      for (const other of others) yield other.id;
+    }
   }
 
   /** Whether an event is in flight that this one must not overtake: of its command, or its snapshot. */
@@ -275,23 +305,44 @@ class InFlight {
   }
 
   add(event: StoredEvent, others: readonly StoredEvent[], sending: Promise<Outcome>): void {
-    const sent = sending.then((outcome) => ({ event, others, outcome }));
-    sent.catch(() => {}); // `first` or `all` reports it.
     const { commandId, isSuperseded } = event;
     const snapshotOf = isSuperseded ? null : event.snapshotOf;
-    this.#events.set(event.id, { commandId, snapshotOf, sent });
+    this.#events.set(event.id, { commandId, snapshotOf, others });
+    const end = (ended: Sent | Failed) => {
+      this.#ended.push(ended);
+      this.#notify();
+    };
+    sending.then(
+      (outcome) => end({ event, others, outcome }),
+      (error: unknown) => end({ event, error }),
+    );
   }
 
   /** Waits for the first answer. Throws what sending that event threw. */
   async first(): Promise<Sent> {
-    const first = await Promise.race(this.#events.values().map(({ sent }) => sent));
-    this.#events.delete(first.event.id);
+    const first = await this.#take();
+    if ("error" in first) throw first.error;
     return first;
   }
 
   /** Waits for all that are left; returns those that have an answer. */
   async all(): Promise<Sent[]> {
-    const all = this.#events.values().map(({ sent }) => sent.catch(() => null));
-    return (await Promise.all(all)).filter((one) => one !== null);
+    const all: Sent[] = [];
+    while (this.size > 0) {
+      const ended = await this.#take();
+      if ("outcome" in ended) all.push(ended);
+    }
+    return all;
+  }
+
+  async #take(): Promise<Sent | Failed> {
+    while (true) {
+      const ended = this.#ended.shift();
+      if (ended !== undefined) {
+        this.#events.delete(ended.event.id);
+        return ended;
+      }
+      await new Promise<void>((resolve) => this.#notify = resolve);
+    }
   }
 }

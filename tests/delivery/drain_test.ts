@@ -9,6 +9,7 @@ import {
 import { drain, type DrainDeps, type ReportSender } from "../../src/delivery/drain.ts";
 import type { Outcome } from "../../src/delivery/failure_attribution.ts";
 import { openBuffer } from "../../src/buffer/store.ts";
+import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -369,7 +370,11 @@ async function bufferWith(events: readonly NewEvent[]) {
 }
 
 Deno.test("however answers come, a command's events stay in order and none is sent twice or lost", async () => {
-  const commands = fc.array(fc.option(fc.constantFrom("a", "b", "c")), { maxLength: 40 });
+  // More than a page, too.
+  const commands = fc.array(fc.option(fc.constantFrom("a", "b", "c")), {
+    maxLength: 150,
+    size: "max",
+  });
   const most = fc.integer({ min: 1, max: 8 });
   await fc.assert(
     fc.asyncProperty(fc.scheduler(), commands, most, async (scheduler, commands, most) => {
@@ -401,6 +406,27 @@ Deno.test("however answers come, a command's events stay in order and none is se
     }),
     { numRuns: 50 },
   );
+});
+
+Deno.test("as many reports are in flight at the end of a page as in its middle", async () => {
+  const count = 200;
+  const { buffer } = await bufferWith(Array.from({ length: count }, (_, n) => log(`${n}`)));
+  const inFlight: number[] = [];
+  const ends: (() => void)[] = [];
+  const draining = drainBy(buffer, {
+    maxInFlight: () => 8,
+    async send() {
+      await new Promise<void>((resolve) => ends.push(resolve));
+      return delivered;
+    },
+  });
+  for (let left = count; left > 0; left--) {
+    await settle();
+    inFlight.push(ends.length);
+    ends.shift()?.();
+  }
+  assertEquals((await draining).delivered, count);
+  assertEquals(inFlight, inFlight.map((_, done) => Math.min(8, count - done)));
 });
 
 Deno.test("deliveries are written down in groups while others are on their way, else one by one", async () => {

@@ -103,7 +103,9 @@ class Drain {
     try {
       while (true) {
         if (next === "read_again" && inFlight.size === 0) {
-          [this.#waiting, this.#hasMore, next] = [[], true, "go_on"];
+          this.#waiting = [];
+          this.#hasMore = true;
+          next = "go_on";
         }
         if (next === "go_on") next = this.#launch();
         if (inFlight.size === 0) return;

@@ -39,7 +39,7 @@ Deno.test("agent events go in pages, each with the id and the instant of its row
       kind === "agent_event"
     );
     await world.advance(5 * MINUTE_MS);
-    assertEquals(world.server.reports[0]?.report, "logs");
+    assertEquals(world.reports[0]?.report, "logs");
     const events = pages(world).flat();
     assert(pages(world).every((page) => page.length <= 100) && pages(world).length <= 4);
     assertEquals(events.map(({ metadata }) => metadata.number), rows.map((_, at) => at));

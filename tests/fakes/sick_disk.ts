@@ -16,6 +16,8 @@ export class SickDisk {
   fault: DatabaseErrorReason | null = null;
   /** Writes are taken, and refused when they are to be committed: so does a full disk under a log. */
   commitFault: DatabaseErrorReason | null = null;
+  /** Exactly the writes whose statement matches are refused, as full; `null`: none for that. */
+  refuses: RegExp | null = null;
   /** Every call is refused, opening too. */
   isDead = false;
   /** How many calls there have been. */
@@ -42,6 +44,7 @@ export class SickDisk {
   heal(): void {
     this.fault = null;
     this.commitFault = null;
+    this.refuses = null;
     this.isDead = false;
     this.#refusedCall = Infinity;
   }
@@ -62,9 +65,12 @@ export class SickDisk {
     this.system.files.texts.delete(PATH);
   }
 
-  #pass(isWrite: boolean): void {
+  #pass(isWrite: boolean, sql = ""): void {
     if (this.#isWell) return;
     this.calls += 1;
+    if (isWrite && this.refuses?.test(sql)) {
+      throw new DatabaseError("Cannot use database: full on purpose", { reason: "full" });
+    }
     const isTurn = this.calls === this.#refusedCall;
     const isRefused = isTurn || this.isDead || isWrite && this.fault !== null;
     if (!isRefused) return;
@@ -80,20 +86,20 @@ export class SickDisk {
 
   #guard(database: Database): Database {
     let depth = 0;
-    const write = <T>(work: () => T): T => {
-      this.#pass(true);
+    const write = <T>(sql: string, work: () => T): T => {
+      this.#pass(true, sql);
       if (depth === 0) this.#commit(); // A statement by itself is a transaction.
       return work();
     };
     return {
       execute: (sql) => {
-        if (!sql.startsWith("PRAGMA")) return write(() => database.execute(sql));
+        if (!sql.startsWith("PRAGMA")) return write(sql, () => database.execute(sql));
         this.#pass(false);
         database.execute(sql);
       },
-      run: (sql: string, ...values: SqlValue[]) => write(() => database.run(sql, ...values)),
+      run: (sql: string, ...values: SqlValue[]) => write(sql, () => database.run(sql, ...values)),
       all: (sql: string, ...values: SqlValue[]) => {
-        if (!/^\s*(SELECT|PRAGMA)/.test(sql)) return write(() => database.all(sql, ...values));
+        if (!/^\s*(SELECT|PRAGMA)/.test(sql)) return write(sql, () => database.all(sql, ...values));
         this.#pass(false);
         return database.all(sql, ...values);
       },

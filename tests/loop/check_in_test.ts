@@ -11,25 +11,26 @@ import { DatabaseError } from "../../src/system/database.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
-import { inWorld, log, NEVER, World } from "../fakes/world.ts";
+import { inWorld, log, World } from "../fakes/world.ts";
 import { response } from "../fakes/response.ts";
+import { SickDisk } from "../fakes/sick_disk.ts";
 
 Deno.test("a server that asks for a check-in at each check-in gets them at the pace of rapid polling", async () => {
   for (const rapidPollingMs of [600_000, 0]) {
-    await inWorld(async (world) => {
-      let count = 0;
-      world.handler = {
-        repeatable: true,
-        run: (command) => {
-          world.server.queue(`c${count++}`, "enable_heartbeat");
-          return Promise.resolve({ events: [log(command.id)], rapidPollingMs });
-        },
-      };
-      world.server.queue("first", "enable_heartbeat");
-      await world.start();
-      await world.advance(60_000);
-      assert(count >= 10 && world.checkIns() <= 14, `${world.checkIns()} check-ins a minute`);
-    });
+    const world = new World();
+    let count = 0;
+    world.handler = {
+      repeatable: true,
+      run: (command) => {
+        world.server.queue(`c${count++}`, "install_updates");
+        return Promise.resolve({ events: [log(command.id)], rapidPollingMs });
+      },
+    };
+    world.server.queue("first", "install_updates");
+    await world.start();
+    await world.advance(60_000);
+    assert(count >= 10 && world.checkIns() <= 14, `${world.checkIns()} check-ins a minute`);
+    await world.stop();
   }
 });
 
@@ -43,7 +44,7 @@ async function loseAnswer(world: World): Promise<void> {
       return Promise.resolve(world.done(command));
     },
   };
-  server.queue("c1", "scan_updates");
+  server.queue("c1", "install_updates");
   await world.advance(INTERVAL_MS);
   assertEquals([server.count("/logs"), server.reports.length], [1, 0]);
   await world.advance(40_000); // Past the call's time limit.
@@ -83,7 +84,7 @@ Deno.test("a result without an answer goes again right after the check-in that a
       run: (command) => Promise.resolve(world.done(command, 600_000)),
     };
     server.poison = { text: "c1", status: 502 };
-    server.queue("c1", "scan_updates");
+    server.queue("c1", "install_updates");
     while (server.count("/logs") === 0) await world.advance(100);
     server.poison = null;
     await world.advance(20_000); // Rapid polling: a check-in every 5 s.
@@ -102,13 +103,13 @@ Deno.test("checkIn() believes no word on a result that was not asked for", () =>
     assertEquals(world.journal.confirm({ results: ["c2"], receipts: [] }), 0);
     world.server.mood = { kind: "well" };
     await world.advance(2 * INTERVAL_MS);
-    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c2"]);
+    assertEquals(world.reports.map(({ body }) => body["command_id"]), ["c2"]);
     assertEquals(asked(world), []);
   }));
 
 Deno.test("checkIn() says nothing of results while there is none to ask for", () =>
   inWorld(async (world) => {
-    world.server.queue("c1", "scan_updates");
+    world.server.queue("c1", "install_updates");
     await world.advance(3 * INTERVAL_MS);
     assertEquals([asked(world), countCommands(world.database).reported], [[], 1]);
   }));
@@ -296,10 +297,10 @@ Deno.test("closeCheckIn() warns of a check-in that was not sent, with the second
 Deno.test("checkIn() asks the disk for nothing but what it asked the server for", () =>
   inWorld(async (world) => {
     const looked: (readonly string[])[] = [];
-    const confirm = world.journal.confirm.bind(world.journal);
-    world.journal.confirm = (confirmed) => {
-      looked.push(confirmed.results);
-      return confirm(confirmed);
+    const run = world.database.run.bind(world.database);
+    world.database.run = (sql, ...values) => {
+      if (sql.includes("SET state = 'reported'")) looked.push(JSON.parse(String(values[0])));
+      return run(sql, ...values);
     };
     const others = Array.from({ length: 100_000 }, (_, number) => `other-${number}`);
     world.server.hasResults = (ids) => ["../x", ...ids, ...others];
@@ -313,50 +314,56 @@ Deno.test("checkIn() asks the disk for nothing but what it asked the server for"
     assertEquals(told, [["acknowledged_ids", 1], ["acknowledged_ids", 99_002]]);
   }));
 
+/** An agent that is opened and does not run, on a disk that a test can make sick. */
+async function onSickDisk(): Promise<{ world: World; disk: SickDisk }> {
+  const disk = new SickDisk();
+  const world = new World({ system: disk.system });
+  await world.open();
+  return { world, disk };
+}
+
 Deno.test("runOnce() does not check in where the disk would take no command down", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
+  const { world, disk } = await onSickDisk();
   world.server.queue("c1", "reboot");
-  const before = world.server.requests.length;
-  const full = new DatabaseError("Cannot change database: full", { reason: "full" });
-  const write = world.journal.tryWriting;
-  world.journal.tryWriting = () => {
-    throw full;
-  };
-  const once = () => world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER });
-  await assertRejects(once, Error, "Cannot check in: the disk cannot store commands (full)");
-  assertEquals(world.server.requests.length, before);
-  world.journal.tryWriting = write;
-  assertEquals([await once(), world.ran], [true, ["c1"]]);
+  disk.fault = "full";
+  await assertRejects(
+    () => world.once(),
+    Error,
+    "Cannot check in: the disk cannot store commands (full)",
+  );
+  assertEquals(world.server.requests, []);
+  disk.heal();
+  assertEquals([await world.once(), world.ran], [true, ["c1"]]);
 });
 
 Deno.test("runOnce() names the commands that the disk refused all the same", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
+  const { world, disk } = await onSickDisk();
   world.server.queue("c1", "reboot");
   world.server.queue("c2", "reboot");
-  world.journal.receive = () => {
-    throw new DatabaseError("Cannot change database: full", { reason: "full" });
+  const { sendHttp } = world.server;
+  world.server.sendHttp = (request) => {
+    if (request.url.endsWith("/commands")) disk.fault = "full"; // It was well when it was asked.
+    return sendHttp(request);
   };
-  const once = () => world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk accepts no writes");
+  await assertRejects(
+    () => world.once(),
+    Error,
+    "Cannot run commands: the disk accepts no writes",
+  );
   assertEquals(world.log.told("commands lost: the disk accepted no writes"), [{
     commands: "c1 c2",
   }]);
 });
 
 Deno.test("runOnce() waits for no disk that refuses to have a command begun", async () => {
-  const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "scan_updates");
-  world.journal.start = () => {
-    throw new DatabaseError("Cannot change database: full", { reason: "full" });
-  };
-  const once = () => world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER });
-  await assertRejects(once, Error, "Cannot run commands: the disk accepts no writes");
+  const { world, disk } = await onSickDisk();
+  world.server.queue("c1", "install_updates");
+  disk.refuses = /SET state = 'started'/;
+  await assertRejects(
+    () => world.once(),
+    Error,
+    "Cannot run commands: the disk accepts no writes",
+  );
   assertEquals(world.ran, []);
 });
 

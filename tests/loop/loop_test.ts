@@ -5,7 +5,7 @@ import { NEW_STATE } from "../../src/loop/state.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { settle } from "../fakes/clock.ts";
 import { backoff, INTERVAL_MS } from "../fakes/breaker_numbers.ts";
-import { inWorld, log, NEVER, World } from "../fakes/world.ts";
+import { inWorld, log, World } from "../fakes/world.ts";
 
 Deno.test("run() checks in at once, then in its own slot of every interval", () =>
   inWorld(async (world) => {
@@ -15,9 +15,8 @@ Deno.test("run() checks in at once, then in its own slot of every interval", () 
   }));
 
 Deno.test("a start, its first check-in and its first report are one jittered action", async () => {
-  const world = new World();
+  const world = new World({ hostFacts: true });
   world.startSpreadMs = 60_000;
-  world.systemInfo = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" };
   await world.start();
   assertEquals(world.server.requests.length, 0);
   let waitedS = 0;
@@ -44,12 +43,6 @@ Deno.test("onHostEvent() brings one check-in within 60 s of waking, and heeds a 
 
 Deno.test("run() tells the host's facts once an hour, whatever else it does", () =>
   inWorld(async (world) => {
-    world.systemInfo = {
-      kind: "system_info",
-      commandId: null,
-      snapshotOf: "system_info",
-      body: "{}",
-    };
     await world.advance(3 * 3_600_000);
     const told = world.server.reports.filter(({ report }) => report === "system-info");
     assert(told.length >= 2 && told.length <= 4, String(told.length));
@@ -57,11 +50,11 @@ Deno.test("run() tells the host's facts once an hour, whatever else it does", ()
 
 Deno.test("run() runs a command once and reports it", () =>
   inWorld(async (world) => {
-    world.server.queue("c1", "scan_updates");
+    world.server.queue("c1", "install_updates");
     await world.advance(2 * INTERVAL_MS);
     assertEquals(world.ran, ["c1"]);
-    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c1"]);
-    world.server.queue("c1", "scan_updates"); // A server that repeats itself.
+    assertEquals(world.reports.map(({ body }) => body["command_id"]), ["c1"]);
+    world.server.queue("c1", "install_updates"); // A server that repeats itself.
     await world.advance(2 * INTERVAL_MS);
     assertEquals(world.ran, ["c1"]);
     assertEquals(world.buffer.counts().pending, 0);
@@ -71,18 +64,18 @@ Deno.test("run() goes on checking in while a command takes its time", () =>
   inWorld(async (world) => {
     const { promise, resolve } = Promise.withResolvers<CommandOutcome>();
     world.handler = { repeatable: true, run: () => promise };
-    world.server.queue("slow", "scan_updates");
+    world.server.queue("slow", "install_updates");
     await world.advance(5 * INTERVAL_MS);
     assert(world.checkIns() >= 5);
     resolve({ events: [log("slow")], rapidPollingMs: null });
     await world.advance(0);
     // The result goes out as soon as it is there.
-    assertEquals(world.server.reports.length, 1);
+    assertEquals(world.reports.length, 1);
   }));
 
 Deno.test("run() backs off from a server that is gone, and loses nothing meanwhile", () =>
   inWorld(async (world) => {
-    world.server.queue("c1", "scan_updates");
+    world.server.queue("c1", "install_updates");
     world.handler = {
       repeatable: true,
       run: (command) => {
@@ -99,7 +92,7 @@ Deno.test("run() backs off from a server that is gone, and loses nothing meanwhi
     assertEquals(world.buffer.list()[0]?.attempts, 0);
     world.server.mood = { kind: "well" };
     await world.advance(INTERVAL_MS * 2);
-    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c1"]);
+    assertEquals(world.reports.map(({ body }) => body["command_id"]), ["c1"]);
     const [recovered] = world.log.told("connection recovered");
     assert(recovered);
     assertEquals(recovered["buffered"], 1);
@@ -110,7 +103,8 @@ Deno.test("run() waits between failures as the backoff says, and not longer", ()
   inWorld(async (world) => {
     world.server.mood = { kind: "gone" };
     await world.advance(INTERVAL_MS * 2);
-    const instants = world.server.requests.filter(({ path }) => !path.includes("/public-key"))
+    // What follows the first check-in, at its instant.
+    const instants = world.server.requests.filter(({ path }) => !/public-key|\/config$/.test(path))
       .map(({ atMs }) => atMs);
     const first = instants.findIndex((_, index) => index > 0);
     assert(first > 0);
@@ -168,7 +162,7 @@ Deno.test("run() sends nothing before Retry-After is over", () =>
 Deno.test("run() renews its token on a 401 and goes on", () =>
   inWorld(async (world) => {
     world.server.acceptedToken = "access-2";
-    world.server.queue("c1", "scan_updates");
+    world.server.queue("c1", "install_updates");
     await world.advance(INTERVAL_MS * 2);
     assertEquals(world.server.count("/renew"), 1);
     assertEquals(world.ran, ["c1"]);
@@ -180,7 +174,7 @@ Deno.test("run() polls rapidly from a heartbeat command on, until it ends", () =
       repeatable: true,
       run: (command) => Promise.resolve(world.done(command, 600_000)),
     };
-    world.server.queue("h1", "enable_heartbeat", { duration_minutes: 10 });
+    world.server.queue("h1", "install_updates", { duration_minutes: 10 });
     await world.advance(INTERVAL_MS * 1.7);
     const [first, second] = world.server.requests.filter(({ path }) => path.endsWith("/commands"))
       .slice(-2);
@@ -215,8 +209,8 @@ Deno.test("run() resumes what a crash left: safe commands run, others are report
   const world = new World();
   await world.start();
   world.journal.receive([
-    { id: "new", type: "scan_updates", params: "{}" },
-    { id: "begun", type: "scan_updates", params: "{}" },
+    { id: "new", type: "install_updates", params: "{}" },
+    { id: "begun", type: "install_updates", params: "{}" },
   ]);
   world.journal.start("begun");
   await world.stop();
@@ -234,8 +228,8 @@ Deno.test("run() resumes what a crash left: safe commands run, others are report
   await other.start();
   await other.advance(INTERVAL_MS);
   assertEquals(other.ran, []);
-  assertEquals(other.server.reports.map(({ body }) => body["text"]), [
-    "failed: interrupted: the agent stopped in the middle of it",
+  assertEquals(other.server.reports.map(({ body }) => [body["result"], body["stderr"]]), [
+    ["failed", "interrupted: the agent stopped in the middle of it"],
   ]);
   await other.stop();
 });
@@ -243,9 +237,10 @@ Deno.test("run() resumes what a crash left: safe commands run, others are report
 Deno.test("run() reports a command whose handler throws", () =>
   inWorld(async (world) => {
     world.handler = { repeatable: true, run: () => Promise.reject(new Error("no such thing")) };
-    world.server.queue("c1", "scan_updates");
+    world.server.queue("c1", "install_updates");
     await world.advance(INTERVAL_MS * 2);
-    assertEquals(world.server.reports[0]?.body["text"], "failed: no such thing");
+    const [report] = world.reports;
+    assertEquals([report?.body["result"], report?.body["stderr"]], ["failed", "no such thing"]);
     assertEquals(world.journal.unfinished(), []);
   }));
 
@@ -254,7 +249,7 @@ Deno.test("run() dead-letters a refused event and delivers the others", () =>
     world.server.poison = { text: "bad", status: 400 };
     world.buffer.append([log("bad"), log("good")]);
     await world.advance(INTERVAL_MS * 5);
-    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["good"]);
+    assertEquals(world.reports.map(({ body }) => body["command_id"]), ["good"]);
     const { pending, deadLetters } = world.buffer.counts();
     assertEquals([pending, deadLetters], [0, 1]);
     assertEquals(world.buffer.list({ state: "dead_lettered" })[0]?.attempts, 3);
@@ -274,21 +269,19 @@ Deno.test("run() pauses when the server's window is spent", () =>
     };
     world.buffer.append([log("a"), log("b")]);
     await world.advance(INTERVAL_MS * 2);
-    assertEquals(world.server.reports.length, 1);
+    assertEquals(world.reports.length, 1);
     world.server.rateLimit = {};
     await world.advance(INTERVAL_MS * 2);
-    assertEquals(world.server.reports.length, 2);
+    assertEquals(world.reports.length, 2);
   }));
 
 Deno.test("run() keeps going when the state cannot be saved, and after a restart its place", () =>
   inWorld(async (world) => {
     await world.advance(INTERVAL_MS);
-    const state = world.saved.at(-1);
-    assert(state);
     const before = world.checkIns();
     for (let restart = 0; restart < 20; restart++) {
       await world.stop();
-      await world.start(state);
+      await world.start();
     }
     assertEquals(world.checkIns(), before, "restarts must not bring check-ins forward");
   }));
@@ -296,7 +289,7 @@ Deno.test("run() keeps going when the state cannot be saved, and after a restart
 Deno.test("run() that is to stop hears the answer under way, and begins nothing of it", async () => {
   const world = new World();
   world.server.mood = { kind: "hangs" };
-  world.server.queue("c1", "scan_updates");
+  world.server.queue("c1", "install_updates");
   await world.start();
   await world.advance(0);
   assertEquals(world.checkIns(), 1);
@@ -352,20 +345,20 @@ Deno.test("run() that is to stop still delivers what it can", () =>
     const stopped = world.stop();
     world.server.answerHanging();
     await stopped;
-    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["a", "b"]);
+    assertEquals(world.reports.map(({ body }) => body["command_id"]), ["a", "b"]);
   }));
 
 Deno.test("run() that is to stop delivers the report of a command that came to its end", () =>
   inWorld(async (world) => {
     const { promise, resolve } = Promise.withResolvers<CommandOutcome>();
     world.handler = { repeatable: true, run: () => promise };
-    world.server.queue("c1", "collect_specs");
+    world.server.queue("c1", "install_updates");
     await world.advance(2 * INTERVAL_MS);
     const stopped = world.stop();
     await settle();
-    resolve(world.done({ id: "c1", type: "collect_specs", params: {} }));
+    resolve(world.done({ id: "c1" }));
     await stopped;
-    assertEquals(world.server.reports.map(({ body }) => body["command_id"]), ["c1"]);
+    assertEquals(world.reports.map(({ body }) => body["command_id"]), ["c1"]);
   }));
 
 Deno.test("run() sorts in what was appended, while the server is away too", () =>
@@ -388,7 +381,7 @@ Deno.test("run() checks in soon after a heartbeat command that ended in the midd
     const world = new World();
     const { promise, resolve } = Promise.withResolvers<CommandOutcome>();
     world.handler = { repeatable: true, run: () => promise };
-    world.server.queue("c1", "enable_heartbeat");
+    world.server.queue("c1", "install_updates");
     await world.start();
     await world.advance(0);
     world.server.hangsAt = "/commands";
@@ -406,7 +399,8 @@ Deno.test("run() checks in soon after a heartbeat command that ended in the midd
     await world.advance(1);
     assertEquals(world.checkIns(), 3);
     const { body } = world.server.requests.filter(({ path }) => path.endsWith("/commands"))[2]!;
-    assertEquals(body["metadata"], { rapid_polling_enabled: rapidPollingMs > 0 });
+    const metadata = body["metadata"] as Record<string, unknown>;
+    assertEquals(metadata["rapid_polling_enabled"], rapidPollingMs > 0);
     await world.advance(10_000);
     assertEquals(world.checkIns() > 3, rapidPollingMs > 0);
     await world.stop();
@@ -415,14 +409,13 @@ Deno.test("run() checks in soon after a heartbeat command that ended in the midd
 
 Deno.test("runOnce() does one cycle: check in, run, deliver", async () => {
   const world = new World();
-  await world.start();
-  await world.stop();
-  world.server.queue("c1", "scan_updates");
-  assertEquals(await world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER }), true);
-  assertEquals(world.server.reports.length, 1);
+  await world.open();
+  world.server.queue("c1", "install_updates");
+  assertEquals(await world.once(), true);
+  assertEquals(world.reports.length, 1);
   world.server.mood = { kind: "gone" };
-  assertEquals(await world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER }), false);
-  assertEquals(await world.loop.runOnce({ shutdownSignal: NEVER, deadlineSignal: NEVER }), false);
+  assertEquals(await world.once(), false);
+  assertEquals(await world.once(), false);
   assert(world.log.told("check-in not sent").length > 0, "left alone");
 });
 

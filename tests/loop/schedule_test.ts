@@ -157,7 +157,7 @@ Deno.test("a heartbeat of an hour outlasts commands, and the shorter ones that o
       enabled: true,
       until: new Date(world.system.clock.nowMs() + 600_000).toISOString(),
     };
-    world.server.queue("c1", "scan_updates");
+    world.server.queue("c1", "install_updates");
     await world.advance(10_000);
     assertEquals(world.ran, ["c1"]);
     assertEquals(leftMs(), 3_580_000);

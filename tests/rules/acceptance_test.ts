@@ -8,7 +8,6 @@ import {
 } from "../../src/connection/state.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import { NO_ROUTE } from "../../src/server/client.ts";
-import type { NewEvent } from "../../src/buffer/buffer.ts";
 import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { inWorld, type World } from "../fakes/world.ts";
 
@@ -207,18 +206,11 @@ Deno.test("run() is back at its interval after a database outage that has refuse
     world.server.refreshToken = "refresh-2";
     await world.advance(3_600_000);
     world.server.refreshToken = "refresh-1";
-    world.server.queue("c1", "scan_updates");
+    world.server.queue("c1", "install_updates");
     await world.advance(INTERVAL_MS * 1.7);
     assertEquals(world.ran, ["c1"]);
     assertEquals(world.saved.at(-1)?.connection.operatorAction, null);
   }));
-
-const FACTS: NewEvent = {
-  kind: "system_info",
-  commandId: null,
-  snapshotOf: "system_info",
-  body: "{}",
-};
 
 function errors(world: World): string[] {
   return world.log.events.filter(({ level }) => level === "error").map(({ message }) => message);
@@ -228,7 +220,6 @@ const DELETED = ["operator action required"];
 
 Deno.test("a deleted agent notices within an hour, says so, and bisects nothing", () =>
   inWorld(async (world) => {
-    world.systemInfo = FACTS;
     await world.advance(3_600_000);
     assertEquals(world.server.count("/system-info"), 1);
     world.server.isAgentDeleted = true;
@@ -255,7 +246,6 @@ Deno.test("a deleted agent notices within an hour, says so, and bisects nothing"
 
 Deno.test("a report that fails has a deleted agent ask at once, before anything is bisected", () =>
   inWorld(async (world) => {
-    world.systemInfo = FACTS;
     await world.advance(2 * INTERVAL_MS);
     world.server.isAgentDeleted = true;
     await world.advance(11 * 60_000);
@@ -272,7 +262,6 @@ Deno.test("a report that fails has a deleted agent ask at once, before anything 
 
 Deno.test("an agent that is not found while the database is away is not taken for deleted", () =>
   inWorld(async (world) => {
-    world.systemInfo = FACTS;
     await world.advance(3_600_000);
     world.server.isAgentDeleted = true;
     await world.advance(30 * 60_000);

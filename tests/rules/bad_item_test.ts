@@ -1,6 +1,7 @@
 /** A bad item of a list: it holds up neither its neighbours nor its command's log, and soon becomes a dead letter. */
 
 import { assert, assertEquals } from "@std/assert";
+import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { log, World } from "../fakes/world.ts";
 
 const MINUTE_MS = 60_000;
@@ -35,7 +36,7 @@ async function tell(told: Told, change: (world: World) => Promise<void> | void =
   for (let min = 0; min < 1_440 && Math.max(...Object.values(took)) === Infinity; min += 0.25) {
     await world.advance(MINUTE_MS / 4);
     if (min === 0) await change(world);
-    const { reports } = world.server;
+    const { reports } = world;
     const arrived = reports.filter(({ report }) => report === "updates")
       .flatMap(({ body }) => body["updates"] as unknown[]).length;
     if (arrived === told.items - told.bad.length) took.goodMin = Math.min(min, took.goodMin);
@@ -109,9 +110,9 @@ Deno.test("a restart in the middle holds up no log, and no neighbour", async () 
     world.cutOff();
     await world.stop();
     await world.start();
-    await world.advance(10_000);
+    await world.advance(1.7 * INTERVAL_MS); // No restart brings the check-in before it forward.
   }
-  const kinds = world.server.reports.map(({ report }) => report);
+  const kinds = world.reports.map(({ report }) => report);
   assertEquals(kinds.filter((kind) => kind === "logs").length, 1);
   assertEquals(world.buffer.list().map(({ kind }) => kind), ["updates"]);
   world.cutOff();
@@ -133,12 +134,12 @@ Deno.test("a server that takes no list for a while costs a single item no more t
   world.buffer.append([item(0), log("scan-0")]);
   world.loop.afterAppend();
   await world.advance(MINUTE_MS);
-  assertEquals(world.server.reports.length, 2, "lists got through until now");
+  assertEquals(world.reports.length, 2, "lists got through until now");
   world.server.poison = { text: '"updates"', status: 500 };
   world.buffer.append([item(1), log("scan-1")]);
   world.loop.afterAppend();
   await world.advance(20 * MINUTE_MS);
-  assertEquals(world.server.reports.at(-1)?.body["command_id"], "scan-1");
+  assertEquals(world.reports.at(-1)?.body["command_id"], "scan-1");
   const { pending, deadLetters } = world.buffer.counts();
   assertEquals([pending, deadLetters], [1, 0]);
   world.server.poison = null;

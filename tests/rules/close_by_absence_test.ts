@@ -68,7 +68,7 @@ class Host {
 
   async scan(names: string, waitMs = 2 * INTERVAL_MS): Promise<void> {
     this.names = names === "" ? [] : names.split(" ");
-    this.#world.server.queue(`scan${this.#scans++}`, "scan_apt");
+    this.#world.server.queue(`scan${this.#scans++}`, "install_updates");
     await this.#world.advance(waitMs);
   }
 }
@@ -150,7 +150,7 @@ Deno.test("a complete list that waited through an outage closes rows all the sam
   inWorld(async (world) => {
     const host = new Host(world);
     await host.scan("a b");
-    world.server.queue("last", "scan_apt");
+    world.server.queue("last", "install_updates");
     host.names = ["b"];
     while (!world.log.told("scan done").some(({ updates }) => updates === 1)) {
       await world.advance(100);

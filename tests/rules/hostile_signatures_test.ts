@@ -39,7 +39,7 @@ async function signed(
   const signedS = Math.floor(world.system.clock.nowMs() / 1_000) - agoS;
   const { params, signature, keyId, signedAt, type } = await by.sign({
     id,
-    type: "scan_apt",
+    type: "install_updates",
     params: "{}",
     signedS,
     agentId: AGENT_ID,
@@ -76,7 +76,7 @@ async function refusalOf(world: World, command: Sent): Promise<unknown> {
   assertEquals(events.map(({ id }) => id), [command.id]);
   assertEquals(events[0]?.["security_event"], "command_refused");
   assertEquals(world.ran.includes(command.id), false);
-  const logs = world.server.reports.filter(({ body }) => body["command_id"] === command.id);
+  const logs = world.reports.filter(({ body }) => body["command_id"] === command.id);
   assertEquals(logs.length, 1); // One report, as failed.
   return events[0]?.["reason"];
 }
@@ -89,7 +89,7 @@ Deno.test("a command with a wrong signature, or none, is refused", () =>
     assertEquals(await refusalOf(world, { ...good, signature: flipped }), "bad_signature");
     assertEquals(await refusalOf(world, { ...good, id: "c2", signature: "" }), "unsigned");
     assertEquals(
-      await refusalOf(world, { id: "c3", type: "scan_apt", params: {} }),
+      await refusalOf(world, { id: "c3", type: "install_updates", params: {} }),
       "unsigned",
     );
     assertEquals(await refusalOf(world, { ...good, id: "c4", signature: "00" }), "malformed");
@@ -100,7 +100,7 @@ Deno.test("a command under a stolen id, type or agent is refused", () =>
   inSignedWorld(async (world) => {
     const good = await signed(world, "c1");
     assertEquals(await refusalOf(world, { ...good, id: "c2" }), "bad_signature");
-    assertEquals(await refusalOf(world, { ...good, id: "c3", type: "scan_dnf" }), "bad_signature");
+    assertEquals(await refusalOf(world, { ...good, id: "c3", type: "reboot" }), "bad_signature");
     const others = await signed(world, "c4", { agentId: "7c0f4e2a-9b31-4d55-8a6e-1f2c3d4e5f60" });
     assertEquals(await refusalOf(world, others), "bad_signature");
     const named = { ...others, id: "c5", agent_id: "7c0f4e2a-9b31-4d55-8a6e-1f2c3d4e5f60" };
@@ -111,10 +111,10 @@ Deno.test("a command in one of RedFlag's earlier signed forms is refused", () =>
   inSignedWorld(async (world) => {
     const signedS = Math.floor(world.system.clock.nowMs() / 1_000);
     const v2 = await signed(world, "c1", {
-      message: ({ hash }) => `c1:scan_apt:${hash}:${signedS}`,
+      message: ({ hash }) => `c1:install_updates:${hash}:${signedS}`,
     });
     assertEquals(await refusalOf(world, v2), "bad_signature");
-    const v1 = await signed(world, "c2", { message: ({ hash }) => `c2:scan_apt:${hash}` });
+    const v1 = await signed(world, "c2", { message: ({ hash }) => `c2:install_updates:${hash}` });
     assertEquals(await refusalOf(world, { ...v1, signed_at: null }), "malformed");
   }));
 
@@ -129,10 +129,10 @@ Deno.test("a command that is replayed runs once: in one answer, minutes and hour
     await world.advance(INTERVAL_MS * 2);
     assertEquals(world.ran, ["c1"]);
     // Another command under an id that was run is refused, and reported by nothing but the log.
-    const reports = world.server.reports.filter(({ body }) => body["command_id"] === "c1").length;
-    world.server.send({ ...command, type: "scan_dnf" });
+    const reports = world.reports.filter(({ body }) => body["command_id"] === "c1").length;
+    world.server.send({ ...command, type: "reboot" });
     await world.advance(INTERVAL_MS * 2);
-    const after = world.server.reports.filter(({ body }) => body["command_id"] === "c1").length;
+    const after = world.reports.filter(({ body }) => body["command_id"] === "c1").length;
     assertEquals([world.ran, after], [["c1"], reports]);
     assertEquals(world.log.told("command refused").map(({ reason }) => reason), ["bad_signature"]);
   }));
@@ -200,7 +200,7 @@ Deno.test("a server that hides its keys again runs no unsigned command", () =>
     world.server.publicKeys = null;
     await world.advance(LOOK_UP_EVERY_MS + INTERVAL_MS);
     assertEquals(
-      await refusalOf(world, { id: "c1", type: "scan_apt", params: {} }),
+      await refusalOf(world, { id: "c1", type: "install_updates", params: {} }),
       "unsigned",
     );
   }));

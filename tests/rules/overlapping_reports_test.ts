@@ -11,7 +11,7 @@ async function letHang(world: World): Promise<void> {
   world.buffer.append([log("first")]);
   world.loop.afterAppend();
   await world.advance(0);
-  assertEquals(world.server.reports.length, 1);
+  assertEquals(world.reports.length, 1);
   world.server.hangsAt = "/logs";
   world.buffer.append(Array.from({ length: LOGS }, (_, number) => log(`c${number}`)));
   world.loop.afterAppend();
@@ -25,7 +25,7 @@ Deno.test("eight reports are on their way at once, once the server has answered 
     world.server.hangsAt = null;
     world.server.answerHanging();
     await world.advance(1_000);
-    assertEquals(world.server.reports.length, 1 + LOGS);
+    assertEquals(world.reports.length, 1 + LOGS);
     assertEquals(world.buffer.counts().pending, 0);
   }));
 
@@ -64,7 +64,7 @@ Deno.test("check-ins keep their time while reports get no answer", () =>
 Deno.test("a command that comes while reports get no answer is run at once", () =>
   inWorld(async (world) => {
     await letHang(world);
-    world.server.queue("scan", "scan_updates");
+    world.server.queue("scan", "install_updates");
     await world.advance(1.1 * INTERVAL_MS);
     assertEquals(world.ran, ["scan"]);
     world.cutOff();

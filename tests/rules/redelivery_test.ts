@@ -109,15 +109,14 @@ function listed(world: World): unknown[] {
 }
 
 function logsOf(world: World, id: string): number {
-  return world.server.reports.filter(({ report, body }) =>
-    report === "logs" && body["command_id"] === id
-  ).length;
+  return world.reports.filter(({ report, body }) => report === "logs" && body["command_id"] === id)
+    .length;
 }
 
 Deno.test("a command is listed as received in the check-in after it is on disk, and in no other", () =>
   inWorld(async (world) => {
     world.server.redelivers = true;
-    world.server.queue("c1", "scan_apt");
+    world.server.queue("c1", "install_updates");
     await world.advance(2 * INTERVAL_MS);
     await world.advance(10 * INTERVAL_MS);
     assertEquals(listed(world), [["c1"]]);
@@ -128,7 +127,7 @@ Deno.test("a command is listed as received in the check-in after it is on disk, 
 Deno.test("a server of age 0.1, which confirms nothing, is told of each command once", () =>
   inWorld(async (world) => {
     for (let number = 0; number < 5; number++) {
-      world.server.queue(`c${number}`, "scan_updates");
+      world.server.queue(`c${number}`, "install_updates");
       await world.advance(INTERVAL_MS);
     }
     await world.advance(3 * INTERVAL_MS);
@@ -149,8 +148,8 @@ Deno.test("a command that comes again while it runs, or its result waits, is nei
         return world.done(command);
       },
     };
-    server.queue("c1", "scan_apt");
-    const again = () => server.queue("c1", "scan_apt");
+    server.queue("c1", "install_updates");
+    const again = () => server.queue("c1", "install_updates");
     await world.advance(INTERVAL_MS);
     again();
     await world.advance(INTERVAL_MS);
@@ -169,12 +168,12 @@ Deno.test("a command that comes again after its result was delivered is listed o
   inWorld(async (world) => {
     const { server } = world;
     server.redelivers = true;
-    server.queue("c1", "scan_apt");
+    server.queue("c1", "install_updates");
     await world.advance(2 * INTERVAL_MS);
     assertEquals([listed(world), logsOf(world, "c1")], [[["c1"]], 1]);
     await world.stop();
     await world.start();
-    server.queue("c1", "scan_apt");
+    server.queue("c1", "install_updates");
     await world.advance(3 * INTERVAL_MS);
     assertEquals(listed(world), [["c1"], ["c1"]]);
     assertEquals([world.ran, logsOf(world, "c1")], [["c1"], 1]);
@@ -185,7 +184,7 @@ Deno.test("a receipt whose answer is lost is listed again", () =>
   inWorld(async (world) => {
     const { server } = world;
     server.redelivers = true;
-    server.queue("c1", "scan_apt");
+    server.queue("c1", "install_updates");
     while (world.ran.length === 0) await world.advance(1_000);
     server.mood = { kind: "gone" };
     while (listed(world).length === 0) await world.advance(10_000);
@@ -200,7 +199,7 @@ Deno.test("a server that ended a command by itself has its result: nothing is se
   inWorld(async (world) => {
     for (const current_status of ["timed_out", "cancelled", "completed"]) {
       world.server.logAnswer = { status: 409, body: { error: "duplicate", current_status } };
-      world.server.queue(current_status, "scan_apt");
+      world.server.queue(current_status, "install_updates");
       await world.advance(3 * INTERVAL_MS);
     }
     assertEquals(world.server.count("/logs"), 3);
@@ -216,7 +215,7 @@ Deno.test("a log that the server stores and wants again is sent again, later eac
   inWorld(async (world) => {
     const { server } = world;
     server.logAnswer = { status: 200, body: { should_retry: true, reason: "state busy" } };
-    server.queue("c1", "scan_apt");
+    server.queue("c1", "install_updates");
     await world.advance(24 * 3_600_000);
     const times = server.requests.filter(({ path }) => path.endsWith("/logs"))
       .map(({ atMs }) => atMs);
@@ -235,7 +234,7 @@ Deno.test("a log that the server wants again once is delivered by the next one",
   inWorld(async (world) => {
     const { server } = world;
     server.logAnswer = { status: 200, body: { should_retry: true } };
-    server.queue("c1", "scan_apt");
+    server.queue("c1", "install_updates");
     while (server.count("/logs") === 0) await world.advance(1_000);
     server.logAnswer = null;
     await world.advance(2 * INTERVAL_MS);
@@ -250,7 +249,7 @@ Deno.test("a server that sheds load is asked again after seconds, and nothing of
     const before = world.checkIns();
     while (world.checkIns() === before) await world.advance(1_000);
     server.mood = { kind: "well" };
-    server.queue("c1", "scan_apt");
+    server.queue("c1", "install_updates");
     await world.advance(15_000);
     assertEquals([world.ran, logsOf(world, "c1")], [["c1"], 1]);
     const told = (message: LogMessage) => world.log.told(message).length;

@@ -1,8 +1,7 @@
 /** The state directory with the agent's buffer and journal: the disk may fail, and the directory vanish. */
 
 import type { EventBuffer } from "../buffer/buffer.ts";
-import { type CommandJournal, SqliteJournal } from "../buffer/journal.ts";
-import { OverflowBuffer } from "../buffer/overflow_buffer.ts";
+import type { CommandJournal } from "../buffer/journal.ts";
 import {
   DirectoryLockedError,
   type DiskCondition,
@@ -51,9 +50,8 @@ export class StateDirectory {
       onRecovered: () => this.#recover(),
       onRefused: () => void this.#status.update(),
     });
-    const buffer = new OverflowBuffer(this.#supervisor);
-    this.buffer = buffer;
-    this.journal = new SqliteJournal(buffer, system.clock);
+    this.buffer = this.#supervisor.buffer;
+    this.journal = this.#supervisor.journal;
     this.#status = new DiskStatusWriter(system, stateDirectory, () => this.#supervisor.condition);
   }
 

@@ -7,10 +7,11 @@ import type { Log } from "../log.ts";
 import { DatabaseError, type DatabaseErrorReason } from "../system/database.ts";
 import { FileError, type FileFacts } from "../system/files.ts";
 import type { System } from "../system/system.ts";
-import type { BufferLimits } from "./buffer.ts";
+import type { BufferLimits, EventBuffer } from "./buffer.ts";
 import type { Recounted } from "./counters.ts";
+import { type CommandJournal, SqliteJournal } from "./journal.ts";
 import { mergeAndClose } from "./merge.ts";
-import { Overflow, type SupervisedStore } from "./overflow_buffer.ts";
+import { Overflow, OverflowBuffer, type SupervisedStore } from "./overflow_buffer.ts";
 import { BufferError } from "./schema.ts";
 import { checkWhole, endLog, openBuffer, type OpenedBuffer, reopenBuffer } from "./store.ts";
 
@@ -65,6 +66,9 @@ interface Failure {
 }
 
 export class StoreSupervisor implements SupervisedStore {
+  /** The buffer and the journal in the file; what the disk refuses of them is in `overflow`. */
+  readonly buffer: EventBuffer;
+  readonly journal: CommandJournal;
   readonly overflow: Overflow;
   readonly #deps: StoreSupervisorDeps;
   readonly #shutdown = new AbortController();
@@ -80,6 +84,9 @@ export class StoreSupervisor implements SupervisedStore {
   constructor(deps: StoreSupervisorDeps) {
     this.#deps = deps;
     this.overflow = new Overflow(deps.system, deps.limits);
+    const buffer = new OverflowBuffer(this);
+    this.buffer = buffer;
+    this.journal = new SqliteJournal(buffer, deps.system.clock);
   }
 
   get opened(): OpenedBuffer | null {

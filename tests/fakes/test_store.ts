@@ -1,8 +1,12 @@
 /** An overflow buffer and its journal on a machine in memory, whose disk can be sick. */
 
-import { type BufferLimits, byKind, type NewEvent } from "../../src/buffer/buffer.ts";
-import { SqliteJournal, type StoreTables } from "../../src/buffer/journal.ts";
-import { OverflowBuffer } from "../../src/buffer/overflow_buffer.ts";
+import {
+  type BufferLimits,
+  byKind,
+  type EventBuffer,
+  type NewEvent,
+} from "../../src/buffer/buffer.ts";
+import { type CommandJournal, SqliteJournal, type StoreTables } from "../../src/buffer/journal.ts";
 import { StoreSupervisor } from "../../src/buffer/store_supervisor.ts";
 import type { Clock } from "../../src/system/system.ts";
 import type { SqliteBuffer } from "../../src/buffer/sqlite_buffer.ts";
@@ -15,8 +19,8 @@ export class TestStore {
   readonly disk: SickDisk;
   readonly log = new FakeLog();
   readonly supervisor: StoreSupervisor;
-  readonly buffer: OverflowBuffer;
-  readonly journal: SqliteJournal;
+  readonly buffer: EventBuffer;
+  readonly journal: CommandJournal;
   prepare: () => Promise<void> = () => Promise.resolve();
   backs = 0;
 
@@ -31,8 +35,8 @@ export class TestStore {
       onRecovered: () => this.backs++,
       onRefused: () => {},
     });
-    this.buffer = new OverflowBuffer(this.supervisor);
-    this.journal = new SqliteJournal(this.buffer, disk.system.clock);
+    this.buffer = this.supervisor.buffer;
+    this.journal = this.supervisor.journal;
   }
 
   /** The instant at which the disk is tried again, and all that follows at once. */

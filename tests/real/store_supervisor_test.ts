@@ -1,7 +1,6 @@
 /** The supervisor on real files and file systems; time is a test's, so that nobody waits. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { OverflowBuffer } from "../../src/buffer/overflow_buffer.ts";
 import { BufferError, SCHEMA_VERSION } from "../../src/buffer/schema.ts";
 import { openBuffer, openBufferForChange, openBufferReadOnly } from "../../src/buffer/store.ts";
 import { StoreSupervisor } from "../../src/buffer/store_supervisor.ts";
@@ -30,7 +29,7 @@ async function open(folder: string) {
     onRefused: () => inVain.resolve(),
   });
   await supervisor.open();
-  const buffer = new OverflowBuffer(supervisor);
+  const { buffer } = supervisor;
   return {
     supervisor,
     buffer,

@@ -1,42 +1,27 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Agent, openAgent } from "../../src/agent/agent.ts";
+import type { Agent } from "../../src/agent/agent.ts";
 import { loadScannerBreakers, loadState } from "../../src/agent/saved_state.ts";
-import { loadConfig } from "../../src/config.ts";
-import { type Identity, loadIdentity, saveIdentity } from "../../src/identity.ts";
+import { loadIdentity } from "../../src/identity.ts";
 import { settle } from "../fakes/clock.ts";
-import { FakeLog } from "../fakes/log.ts";
 import { response } from "../fakes/response.ts";
-import { FakeServer } from "../fakes/server.ts";
-import { FakeSystem } from "../fakes/system.ts";
-
-const identity: Identity = {
-  agentId: "a1",
-  serverUrl: "http://server.test",
-  accessToken: "access-1",
-  refreshToken: "refresh-1",
-  intervalMs: 60_000,
-};
+import { World } from "../fakes/world.ts";
 
 const never = new AbortController().signal;
 const longest = { notBeforeMs: 1e12, openMs: 1e12, rapidMs: 1e12, intervalMs: 1e12 };
 
-async function setUp(config = "") {
-  const system = new FakeSystem();
-  const server = new FakeServer(system.clock);
-  system.sendHttp = server.sendHttp;
-  system.files.texts.set("/etc/pennon/config.toml", config);
-  await saveIdentity(system, "/state", identity);
-  const log = new FakeLog();
-  const { config: loaded } = await loadConfig(system);
-  const make = (): Promise<Agent> =>
-    openAgent({ system, config: loaded, identity, stateDirectory: "/state", log });
+/** A new agent of an interval of a minute, on the configuration's defaults. */
+function setUp(configuration = "") {
+  const world = new World({ configuration, intervalMs: 60_000, hostFacts: true });
+  world.startSpreadMs = 30_000;
+  const { system, server, log, identity } = world;
+  const make = () => world.open();
   const once = (agent: Agent) =>
     agent.loop.runOnce({ shutdownSignal: never, deadlineSignal: never });
-  return { system, server, log, make, once };
+  return { system, server, log, identity, make, once };
 }
 
 Deno.test("an agent logs once that its state is not saved, and once that it is again", async () => {
-  const { system, log, make, once } = await setUp();
+  const { system, log, make, once } = setUp();
   const agent = await make();
   system.files.fail("save the state", "full");
   for (let cycle = 0; cycle < 3; cycle++) {
@@ -57,7 +42,7 @@ Deno.test("an agent logs once that its state is not saved, and once that it is a
 });
 
 Deno.test("an agent saves its state once at a time, and the latest one last", async () => {
-  const { system, server, make } = await setUp();
+  const { system, server, make } = setUp();
   const agent = await make();
   const write = system.files.writeText.bind(system.files);
   const slow = Promise.withResolvers<void>();
@@ -94,7 +79,7 @@ Deno.test("an agent saves its state once at a time, and the latest one last", as
 });
 
 Deno.test("an agent that cannot read its state logs that, and starts with defaults", async () => {
-  const { system, server, log, make, once } = await setUp();
+  const { system, server, log, make, once } = setUp();
   system.files.fail("read the state", "denied");
   system.files.fail("read the scanner breakers", "denied");
   const agent = await make();
@@ -111,7 +96,7 @@ Deno.test("an agent that cannot read its state logs that, and starts with defaul
 });
 
 Deno.test("resetBreaker() has saved the reset when it returns", async () => {
-  const { system, make } = await setUp();
+  const { system, make } = setUp();
   const agent = await make();
   const { files } = system;
   const { writeText } = files;
@@ -127,7 +112,7 @@ Deno.test("resetBreaker() has saved the reset when it returns", async () => {
 });
 
 Deno.test("watch() checks the state directory and handles requests in it, every 5 s until it ends", async () => {
-  const { system, log, make } = await setUp();
+  const { system, log, make } = setUp();
   const agent = await make();
   const end = new AbortController();
   const watching = agent.watch(end.signal);
@@ -154,7 +139,7 @@ Deno.test("watch() checks the state directory and handles requests in it, every 
 });
 
 Deno.test("resetBreaker() of the connection lets it try at once, and leaves the scanners' breakers alone", async () => {
-  const { system, server, log, make, once } = await setUp();
+  const { system, server, log, make, once } = setUp();
   const agent = await make();
   server.mood = { kind: "gone" };
   for (let cycle = 0; cycle < 8; cycle++) {
@@ -173,7 +158,7 @@ Deno.test("resetBreaker() of the connection lets it try at once, and leaves the 
 });
 
 Deno.test("an agent shortens a saved wait to what its configuration allows", async () => {
-  const { system, make, once } = await setUp('[breaker]\nmax_open = "2m"\nmin_open = "2m"\n');
+  const { system, make, once } = setUp('[breaker]\nmax_open = "2m"\nmin_open = "2m"\n');
   const far = new Date(system.clock.nowMs() + 1e11).getTime();
   const saved = {
     schema: "pennon.state/1",
@@ -216,7 +201,7 @@ Deno.test("an agent shortens a saved wait to what its configuration allows", asy
 });
 
 Deno.test("an agent renews its token, keeps it, and uses it after a restart", async () => {
-  const { system, server, make, once } = await setUp();
+  const { system, server, identity, make, once } = setUp();
   server.acceptedToken = "access-2";
   const agent = await make();
   assertEquals(await once(agent), true);
@@ -226,7 +211,7 @@ Deno.test("an agent renews its token, keeps it, and uses it after a restart", as
 });
 
 Deno.test("each check-in says how the agent is: its breakers, its buffer, its disk", async () => {
-  const { server, make, once } = await setUp();
+  const { server, make, once } = setUp();
   const agent = await make();
   await once(agent);
   const { body } = server.requests.find(({ path }) => path.endsWith("/commands")) ?? {};
@@ -248,7 +233,7 @@ Deno.test("each check-in says how the agent is: its breakers, its buffer, its di
 });
 
 Deno.test("check-ins name the package managers of the host, and find new ones within the hour", async () => {
-  const { system, server, make, once } = await setUp();
+  const { system, server, make, once } = setUp();
   const agent = await make();
   const told = async () => {
     await once(agent);
@@ -265,7 +250,7 @@ Deno.test("check-ins name the package managers of the host, and find new ones wi
 });
 
 Deno.test("an agent writes no token to its state, though the server repeats it, renewed or not", async () => {
-  const { system, server, make, once } = await setUp();
+  const { system, server, identity, make, once } = setUp();
   const renewed = "a-renewed-access-token";
   server.acceptedToken = renewed;
   const agent = await make();
@@ -285,7 +270,7 @@ Deno.test("an agent writes no token to its state, though the server repeats it, 
 
 Deno.test("a call without an end is over after health, three requests and five seconds", async () => {
   const http = '[http]\nhealth_timeout = "7s"\ntimeout = "20s"\n';
-  const { system, log, make } = await setUp(http);
+  const { system, log, make } = setUp(http);
   let beganMs = NaN;
   system.sendHttp = () => {
     beganMs = system.clock.monotonicMs();
@@ -307,7 +292,7 @@ Deno.test("a call without an end is over after health, three requests and five s
 Deno.test("an agent reports with the host's facts whether a restart is due, from scans since the host started", async () => {
   const uptimeMs = 3_600_000; // The fake machine's.
   for (const [agoMs, expected] of [[uptimeMs - 1, true], [uptimeMs + 1, undefined]] as const) {
-    const { system, server, make, once } = await setUp();
+    const { system, server, make, once } = setUp();
     const scan = {
       at_ms: system.clock.nowMs() - agoMs,
       result: "ok",
@@ -329,7 +314,7 @@ Deno.test("an agent reports with the host's facts whether a restart is due, from
 });
 
 Deno.test("an agent sends the machine id of its host with every call, and saves the pair of a renewal", async () => {
-  const { system, server, make, once } = await setUp();
+  const { system, server, make, once } = setUp();
   const ids = new Set<string | undefined>();
   system.sendHttp = async (request) => {
     ids.add(request.headers["x-machine-id"]);
@@ -349,7 +334,7 @@ Deno.test("an agent sends the machine id of its host with every call, and saves 
 Deno.test("an agent whose version or machine has changed since a refusal tries again at once", async () => {
   const body = JSON.stringify({ error: "machine ID mismatch", hint: "h" });
   for (const hasChanged of [false, true]) {
-    const { system, server, make, once } = await setUp();
+    const { system, server, make, once } = setUp();
     server.mood = { kind: "answers", status: 403, body };
     const refused = await make();
     await once(refused);

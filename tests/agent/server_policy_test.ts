@@ -1,20 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Agent, openAgent } from "../../src/agent/agent.ts";
 import { loadPolicy, POLICY_FILE } from "../../src/agent/server_policy.ts";
-import { isSet, loadConfig } from "../../src/config.ts";
-import { type Identity, saveIdentity } from "../../src/identity.ts";
 import { HttpError } from "../../src/system/http.ts";
-import { FakeLog } from "../fakes/log.ts";
-import { FakeServer } from "../fakes/server.ts";
-import { FakeSystem } from "../fakes/system.ts";
-
-const identity: Identity = {
-  agentId: "a1",
-  serverUrl: "http://server.test",
-  accessToken: "access-1",
-  refreshToken: "refresh-1",
-  intervalMs: 60_000,
-};
+import type { FakeSystem } from "../fakes/system.ts";
+import { SERVER_URL, World } from "../fakes/world.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -23,44 +11,28 @@ const POLICY = {
   subsystems: {},
 };
 
-async function setUp() {
-  const system = new FakeSystem();
-  const server = new FakeServer(system.clock);
-  system.sendHttp = server.sendHttp;
-  await saveIdentity(system, "/state", identity);
-  const log = new FakeLog();
-  const loaded = await loadConfig(system);
-  const open = (): Promise<Agent> =>
-    openAgent({
-      system,
-      config: loaded.config,
-      identity,
-      stateDirectory: "/state",
-      log,
-      isSet: (path) => isSet(loaded, path),
-    });
+function setUp() {
+  const world = new World({ intervalMs: MINUTE_MS, hostFacts: true });
+  world.startSpreadMs = 30_000;
+  const { system, server, log } = world;
   const asked = () => server.requests.filter(({ path }) => path.endsWith("/config"));
-  return { system, server, log, open, asked };
-}
-
-/** Runs an agent while `during` goes on. */
-async function whileRunning(agent: Agent, during: () => Promise<void>): Promise<void> {
-  const stop = new AbortController();
-  const signals = { shutdownSignal: stop.signal, deadlineSignal: stop.signal };
-  const running = agent.loop.run(signals);
-  await during();
-  stop.abort(new Error("stopped"));
-  await running;
-  agent.close();
+  /** Runs the agent while `during` goes on. */
+  const whileRunning = async (during: () => Promise<void>) => {
+    await world.start();
+    await during();
+    world.cutOff();
+    await world.stop();
+  };
+  return { system, server, log, whileRunning, asked };
 }
 
 const saved = async ({ files }: FakeSystem) =>
-  (await loadPolicy({ files }, "/state", identity.serverUrl))?.policy ?? null;
+  (await loadPolicy({ files }, "/state", SERVER_URL))?.policy ?? null;
 
 Deno.test("an agent asks for the server's policy at its start, then every 15 minutes, and saves changes", async () => {
-  const { system, server, log, open, asked } = await setUp();
+  const { system, server, log, whileRunning, asked } = setUp();
   server.policy = POLICY;
-  await whileRunning(await open(), async () => {
+  await whileRunning(async () => {
     await system.clock.advance(2 * MINUTE_MS);
     assertEquals(asked().map(({ method, token }) => [method, token]), [["GET", "access-1"]]);
     assertEquals((await saved(system))?.backoffMaxMs, 20_000);
@@ -78,9 +50,9 @@ Deno.test("an agent asks for the server's policy at its start, then every 15 min
 
 Deno.test("an agent reports its breakers, once they have changed, to a server that has a policy alone", async () => {
   for (const policy of [POLICY, null]) {
-    const { system, server, open } = await setUp();
+    const { system, server, whileRunning } = setUp();
     server.policy = policy;
-    await whileRunning(await open(), async () => {
+    await whileRunning(async () => {
       await system.clock.advance(10 * MINUTE_MS);
       assertEquals(server.count("/circuit-breakers"), 0);
       server.mood = { kind: "gone" };
@@ -93,12 +65,12 @@ Deno.test("an agent reports its breakers, once they have changed, to a server th
 });
 
 Deno.test("an agent asks a server without such a route once a day, and drops the policy it had", async () => {
-  const { system, server, open, asked } = await setUp();
+  const { system, server, whileRunning, asked } = setUp();
   server.policy = POLICY;
-  await whileRunning(await open(), () => system.clock.advance(2 * MINUTE_MS));
+  await whileRunning(() => system.clock.advance(2 * MINUTE_MS));
   server.policy = null;
   const before = asked().length;
-  await whileRunning(await open(), async () => {
+  await whileRunning(async () => {
     await system.clock.advance(2 * MINUTE_MS);
     assertEquals(await saved(system), null);
     await system.clock.advance(23 * 60 * MINUTE_MS);
@@ -109,8 +81,8 @@ Deno.test("an agent asks a server without such a route once a day, and drops the
 });
 
 Deno.test("an agent asks a server that was upgraded at its next check-in, though at most every 15 minutes", async () => {
-  const { system, server, open, asked } = await setUp();
-  await whileRunning(await open(), async () => {
+  const { system, server, whileRunning, asked } = setUp();
+  await whileRunning(async () => {
     await system.clock.advance(20 * MINUTE_MS);
     assertEquals(asked().length, 1);
     server.version = "0.2.9";
@@ -129,12 +101,12 @@ Deno.test("an agent asks a server that was upgraded at its next check-in, though
 });
 
 Deno.test("a policy lasts over a restart, and holds from the first failure on", async () => {
-  const { system, server, open } = await setUp();
+  const { system, server, whileRunning } = setUp();
   server.policy = POLICY;
-  await whileRunning(await open(), () => system.clock.advance(2 * MINUTE_MS));
+  await whileRunning(() => system.clock.advance(2 * MINUTE_MS));
   server.mood = { kind: "answers", status: 500 };
   server.requests.length = 0;
-  await whileRunning(await open(), () => system.clock.advance(5 * MINUTE_MS));
+  await whileRunning(() => system.clock.advance(5 * MINUTE_MS));
   const waits = server.requests.map(({ atMs }, at) =>
     atMs - (server.requests[at - 1]?.atMs ?? atMs)
   );
@@ -145,13 +117,13 @@ Deno.test("a policy lasts over a restart, and holds from the first failure on", 
 
 Deno.test("nothing that the policy's route answers disturbs check-ins and reports", async () => {
   for (const status of [200, 400, 404, 429, 500, 503]) {
-    const { system, server, log, open, asked } = await setUp();
+    const { system, server, log, whileRunning, asked } = setUp();
     const send = server.sendHttp;
     system.sendHttp = async (request) => {
       const answer = await send(request);
       return request.url.endsWith("/config") ? { ...answer, status } : answer;
     };
-    await whileRunning(await open(), async () => {
+    await whileRunning(async () => {
       await system.clock.advance(70 * MINUTE_MS);
       assert(server.count("/commands") >= 68, `${status}: ${server.count("/commands")}`);
       const most = status === 404 ? 1 : 5;
@@ -164,7 +136,7 @@ Deno.test("nothing that the policy's route answers disturbs check-ins and report
 });
 
 Deno.test("a policy's route that hangs holds a check-in up for 10 s, and counts as no failure", async () => {
-  const { system, server, log, open } = await setUp();
+  const { system, server, log, whileRunning } = setUp();
   const send = server.sendHttp;
   system.sendHttp = async (request) => {
     if (!request.url.endsWith("/config")) return await send(request);
@@ -172,16 +144,16 @@ Deno.test("a policy's route that hangs holds a check-in up for 10 s, and counts 
     assertEquals(request.timeoutMs, 10_000);
     throw new HttpError("Cannot wait: no answer", { reason: "timeout" });
   };
-  await whileRunning(await open(), () => system.clock.advance(60 * MINUTE_MS));
+  await whileRunning(() => system.clock.advance(60 * MINUTE_MS));
   assert(server.count("/commands") >= 57, String(server.count("/commands")));
   assertEquals(log.told("server not reached"), []);
 });
 
 Deno.test("a policy that the disk does not take holds all the same, and is saved later", async () => {
-  const { system, server, log, open } = await setUp();
+  const { system, server, log, whileRunning } = setUp();
   server.policy = POLICY;
   system.files.fail("save the server's policy", "full");
-  await whileRunning(await open(), async () => {
+  await whileRunning(async () => {
     await system.clock.advance(40 * MINUTE_MS);
     assertEquals([log.told("server's policy not saved").length, await saved(system)], [1, null]);
     system.files.heal("save the server's policy");
@@ -191,11 +163,11 @@ Deno.test("a policy that the disk does not take holds all the same, and is saved
 });
 
 Deno.test("loadPolicy() reads only this server's policy, and throws for no file", async () => {
-  const { system } = await setUp();
-  const load = () => loadPolicy(system, "/state", identity.serverUrl);
+  const { system } = setUp();
+  const load = () => loadPolicy(system, "/state", SERVER_URL);
   assertEquals(await load(), null);
   const policy = { jitterMaxMs: null, backoffBaseMs: 1, backoffMaxMs: 2, subsystems: {} };
-  const value = { serverUrl: identity.serverUrl, receivedMs: 5, policy };
+  const value = { serverUrl: SERVER_URL, receivedMs: 5, policy };
   await POLICY_FILE.write(system.files, "/state", value);
   assertEquals(await load(), value);
   await POLICY_FILE.write(system.files, "/state", { ...value, serverUrl: "http://other.test" });

@@ -32,6 +32,7 @@ export const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 
 /** The state directory of a world. */
 const STATE = "/state";
+export const SERVER_URL = "http://server.test";
 
 /**
  * Command types that this version refuses, and that a world hands to the test's handler: what the agent
@@ -97,7 +98,7 @@ export class World {
     this.system.sendHttp = (request) => this.server.sendHttp(request);
     this.identity = {
       agentId: AGENT_ID,
-      serverUrl: "http://server.test",
+      serverUrl: SERVER_URL,
       accessToken: this.server.acceptedToken,
       refreshToken: this.server.refreshToken,
       intervalMs: options.intervalMs ?? null,
@@ -153,10 +154,10 @@ export class World {
   #prepareState(given?: AgentState): void {
     const { clock, files } = this.system;
     const path = STATE_FILE.pathIn(STATE);
-    if (given === undefined && files.texts.has(path)) return;
+    const isTold = this.#options.hostFacts !== true;
+    if (given === undefined && (!isTold || files.texts.has(path))) return;
     const at = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
     const state = given ?? NEW_STATE;
-    const isTold = this.#options.hostFacts !== true;
     const lastSystemInfoAtMs = isTold ? at.monotonicMs : state.lastSystemInfoAtMs;
     files.texts.set(path, STATE_FILE.encode(encodeState({ ...state, lastSystemInfoAtMs }, at)));
   }

@@ -1,10 +1,6 @@
 /** The rules of the house that a machine can hold, as a pure function from sources to complaints. */
 
-/** A source file: its path from the repository's root, and its text. */
-export interface Source {
-  readonly path: string;
-  readonly text: string;
-}
+import type { Source } from "./sources.ts";
 
 /** Who may import whom: its own unit, or one of a lower rank. */
 const RANKS: Readonly<Record<string, number>> = {

@@ -1,19 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { complaints, type Source } from "./architecture.ts";
-
-const ROOT = new URL("../", import.meta.url);
-
-async function readSources(folder: string): Promise<Source[]> {
-  const sources: Source[] = [];
-  for await (const entry of Deno.readDir(new URL(folder, ROOT))) {
-    const path = `${folder}${entry.name}`;
-    if (entry.isDirectory) sources.push(...await readSources(`${path}/`));
-    else if (path.endsWith(".ts")) {
-      sources.push({ path, text: await Deno.readTextFile(new URL(path, ROOT)) });
-    }
-  }
-  return sources;
-}
+import { complaints } from "./architecture.ts";
+import { readSources, type Source } from "./sources.ts";
 
 Deno.test("the sources keep the rules of the house", async () => {
   const sources = [...await readSources("src/"), ...await readSources("tests/")];

@@ -1,25 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { codeOf, LOG_MESSAGES } from "../src/log_messages.ts";
-
-const root = new URL("../", import.meta.url);
+import { readSources, ROOT } from "./sources.ts";
 
 /** The rows of docs/log.md: code and message. */
 async function documented(): Promise<[code: string, message: string][]> {
-  const text = await Deno.readTextFile(new URL("docs/log.md", root));
+  const text = await Deno.readTextFile(new URL("docs/log.md", ROOT));
   return [...text.matchAll(/^\| `([^`]+)`\s*\| (.+?)\s*\|/gm)].map((
     [, code, message],
   ) => [code ?? "", message ?? ""]);
-}
-
-async function sources(directory = new URL("src/", root)): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(directory)) {
-    if (isDirectory) texts.push(...await sources(new URL(`${name}/`, directory)));
-    else if (name !== "log_messages.ts") {
-      texts.push(await Deno.readTextFile(new URL(name, directory)));
-    }
-  }
-  return texts;
 }
 
 Deno.test("every code of the log is in docs/log.md with its message, and no other is", async () => {
@@ -37,7 +25,8 @@ Deno.test("codes and messages belong to each other, one to one", () => {
 });
 
 Deno.test("every message of the log is one that the source logs", async () => {
-  const text = (await sources()).join("\n");
+  const text = (await readSources("src/")).filter(({ path }) => path !== "src/log_messages.ts")
+    .map(({ text }) => text).join("\n");
   for (const [code, message] of Object.entries(LOG_MESSAGES)) {
     const [what, ...rest] = message.split(" ");
     const isLogged = text.includes(`"${message}"`) || text.includes(`"${code}"`) ||

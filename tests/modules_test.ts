@@ -1,21 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { importCycles, type Module, repeatedTypes, unusedExports } from "./modules.ts";
-
-const ROOT = new URL("../", import.meta.url);
-
-async function readModules(path: string): Promise<Module[]> {
-  if (!path.endsWith("/")) return [{ path, text: await Deno.readTextFile(new URL(path, ROOT)) }];
-  const modules: Module[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(new URL(path, ROOT))) {
-    if (isDirectory) modules.push(...await readModules(`${path}${name}/`));
-    else if (name.endsWith(".ts")) modules.push(...await readModules(`${path}${name}`));
-  }
-  return modules;
-}
+import { readSources, ROOT } from "./sources.ts";
 
 async function readProject(): Promise<Module[]> {
-  const parts = await Promise.all(["src/", "tests/", "tools/", "main.ts"].map(readModules));
-  return parts.flat();
+  const parts = await Promise.all(["src/", "tests/", "tools/"].map(readSources));
+  const main = { path: "main.ts", text: await Deno.readTextFile(new URL("main.ts", ROOT)) };
+  return [...parts.flat(), main];
 }
 
 /** What only tests use, because it makes behaviour measurable. */

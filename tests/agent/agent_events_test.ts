@@ -10,6 +10,7 @@ import { FakeLog } from "../fakes/log.ts";
 import { assertStorable } from "../fakes/storable.ts";
 import { NONE_EVICTED } from "../fakes/test_store.ts";
 import { anyString } from "../fakes/texts.ts";
+import { readSources } from "../sources.ts";
 
 function setUp({ isWanted = true } = {}) {
   const clock = new FakeClock();
@@ -153,18 +154,9 @@ Deno.test("AgentEvents sends nothing secret, and nothing that the server cannot 
 });
 
 Deno.test("each line that becomes an event is one that the agent logs", async () => {
-  const root = new URL("../../src/", import.meta.url);
-  const texts: string[] = [];
-  const read = async (directory: URL) => {
-    for await (const { name, isDirectory } of Deno.readDir(directory)) {
-      if (isDirectory) await read(new URL(`${name}/`, directory));
-      else if (name !== "agent_events.ts") {
-        texts.push(await Deno.readTextFile(new URL(name, directory)));
-      }
-    }
-  };
-  await read(root);
-  const source = texts.join("\n");
+  const source = (await readSources("src/"))
+    .filter(({ path }) => path !== "src/agent/agent_events.ts")
+    .map(({ text }) => text).join("\n");
   for (const message of EVENT_OF_MESSAGE.keys()) {
     const [what = "", ...rest] = message.split(" ");
     const isLogged = source.includes(`"${message}"`) ||

@@ -1,7 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Agent } from "../../src/agent/agent.ts";
 import { loadScannerBreakers, loadState } from "../../src/agent/saved_state.ts";
-import { loadIdentity } from "../../src/identity.ts";
+import { loadIdentity, saveIdentity } from "../../src/identity.ts";
 import { settle } from "../fakes/clock.ts";
 import { response } from "../fakes/response.ts";
 import { World } from "../fakes/world.ts";
@@ -207,6 +207,59 @@ Deno.test("an agent renews its token, keeps it, and uses it after a restart", as
   assertEquals(await once(agent), true);
   assertEquals(await loadIdentity(system, "/state"), { ...identity, accessToken: "access-2" });
   assertEquals(system.files.modes.get("/state/identity.json"), 0o600);
+  await agent.close();
+});
+
+/** The server's renewals answer with these tokens, one after the other. */
+function renewsWith({ system, server }: ReturnType<typeof setUp>, ...tokens: unknown[]): void {
+  system.sendHttp = (request) =>
+    request.url.endsWith("/renew")
+      ? Promise.resolve(response(200, JSON.stringify({ token: tokens.shift() })))
+      : server.sendHttp(request);
+}
+
+Deno.test("an agent keeps the old token when a renewal brings one that cannot be used", async () => {
+  const bad = ["abc\nX-Evil: 1", "abc def", "äbc", "", "x".repeat(9_000), 7, null];
+  for (const [at, token] of bad.entries()) {
+    const world = setUp();
+    const { system, server, identity, make, once } = world;
+    server.acceptedToken = "good";
+    renewsWith(world, token, "good");
+    const agent = await make();
+    assertEquals(await once(agent), false, String(at));
+    const why = agent.loop.state.connection.outage?.why ?? "";
+    assertStringIncludes(why, "HTTP 200, but not the answer promised: token ");
+    assertEquals((await loadIdentity(system, "/state"))?.accessToken, identity.accessToken);
+    // It is what the server did wrong, and is tried again with the next call.
+    await system.clock.advance(60_000);
+    assertEquals(await once(agent), true, String(at));
+    assertEquals((await loadIdentity(system, "/state"))?.accessToken, "good");
+    await agent.close();
+  }
+});
+
+Deno.test("an agent goes on with the old token when an early renewal brings a bad one", async () => {
+  const world = setUp();
+  const { system, server, identity, make, once } = world;
+  const dayS = 86_400;
+  const iat = Math.floor(system.clock.nowMs() / 1_000);
+  const part = (json: unknown) => btoa(JSON.stringify(json)).replace(/=+$/, "");
+  const old = `${part({ alg: "HS256" })}.${part({ iat, exp: iat + dayS })}.c2ln`;
+  await saveIdentity(system, "/state", { ...identity, accessToken: old });
+  server.acceptedToken = old;
+  let renewals = 0;
+  renewsWith(world, "a b");
+  const { sendHttp } = system;
+  system.sendHttp = (request) => {
+    if (request.url.endsWith("/renew")) renewals += 1;
+    return sendHttp(request);
+  };
+  system.random = () => 0.5; // In the middle of the last quarter of the token's life.
+  const agent = await make();
+  await system.clock.advance(0.9 * dayS * 1_000);
+  assertEquals(await once(agent), true);
+  assertEquals(renewals, 1);
+  assertEquals((await loadIdentity(system, "/state"))?.accessToken, old);
   await agent.close();
 });
 

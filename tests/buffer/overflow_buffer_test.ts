@@ -45,6 +45,38 @@ Deno.test("drain() keeps a command's order from disk to memory, whatever their n
   assertEquals(sent, ["first", "other"]); // The second one has the first one's number, in memory.
 });
 
+Deno.test("two lists of one scanner are not on their way together, from disk and memory neither", async () => {
+  const { buffer, disk, log } = await openTestStore();
+  const list = (commandId: string) => ({
+    ...event("updates", commandId),
+    snapshotOf: "updates/apt/0",
+  });
+  buffer.append([list("on-disk"), event("{}", "other")]);
+  disk.fault = "full";
+  buffer.append([list("in-memory")]);
+  const inFlight = new Set<string>();
+  const seen: string[][] = [];
+  await drain({
+    buffer,
+    log,
+    sender: {
+      maxInFlight: () => 8,
+      async send({ commandId }) {
+        inFlight.add(commandId!);
+        seen.push([...inFlight].toSorted());
+        await Promise.resolve();
+        inFlight.delete(commandId!);
+        return { kind: "delivered", isLast: false };
+      },
+    },
+  });
+  assertEquals(new Set(seen.flat()), new Set(["on-disk", "other", "in-memory"]));
+  assert(
+    seen.every((ids) => !(ids.includes("on-disk") && ids.includes("in-memory"))),
+    String(seen),
+  );
+});
+
 Deno.test("append() buffers in memory what the disk refuses, and writes it in order later", async () => {
   const testStore = await openTestStore();
   const { buffer, supervisor, disk, log } = testStore;

@@ -1,11 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Session, SharedCall } from "../../src/connection/session.ts";
 import type { Answer } from "../../src/server/answer.ts";
-import { Secrets } from "../../src/redact.ts";
-import { Client } from "../../src/server/client.ts";
 import { FakeClock, settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { response } from "../fakes/response.ts";
 
 const START_MS = Date.UTC(2026, 10, 23);
 const DAY_S = 86_400;
@@ -353,51 +350,6 @@ Deno.test("call() begins nothing more once nobody waits for it, wherever it is",
     assertEquals(calls, place === "early renewal" ? 0 : 1, place);
     assertEquals(renewals, place === "call" ? 0 : 1, place);
   }
-});
-
-/** A server whose renewals answer with these bodies, one after the other. */
-function renewsWith(
-  ...bodies: string[]
-): (signal: AbortSignal) => Promise<Answer<{ token: string }>> {
-  const client = new Client(
-    () => Promise.resolve(response(200, bodies.shift() ?? "")),
-    new FakeClock(START_MS),
-    {
-      serverUrl: "https://server.test",
-      agentVersion: "1",
-      machineId: "m",
-      tls: {},
-      proxyUrl: null,
-      connectTimeoutMs: 1_000,
-      timeoutMs: 1_000,
-      healthTimeoutMs: 1_000,
-      maxBodyBytes: 4_194_304,
-      secrets: new Secrets(),
-    },
-  );
-  return (signal) => client.renew("a", "refresh", { signal });
-}
-
-Deno.test("call() keeps the old token when a renewal brings one that cannot be used", async () => {
-  const bad = ["abc\nX-Evil: 1", "abc def", "äbc", "", "x".repeat(9_000), 7, null];
-  for (const [at, token] of bad.entries()) {
-    const bodies = [JSON.stringify({ token }), JSON.stringify({ token: "good" })];
-    const { session, kept } = setUp([], renewsWith(...bodies));
-    const failed = await session.call(takes("good"), never);
-    assert(failed.kind === "failed", String(at));
-    assert(failed.why.startsWith("HTTP 200, but not the answer promised: token "), failed.why);
-    assertEquals(kept, []);
-    // It is what the server did wrong, and is tried again with the next call.
-    assertEquals((await session.call(takes("good"), never)).kind, "ok");
-    assertEquals(kept, ["good"]);
-  }
-});
-
-Deno.test("call() goes on with the old token when an early renewal brings a bad one", async () => {
-  const { clock, session, kept } = setUp([], renewsWith(JSON.stringify({ token: "a b" })));
-  clock.setNow(START_MS + 0.9 * DAY_S * 1_000);
-  assertEquals((await session.call(takes(token("old")), never)).kind, "ok");
-  assertEquals(kept, []);
 });
 
 /** A call that ends when it is told to, or cut off; `begun` holds the signal of each. */

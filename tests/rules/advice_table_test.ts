@@ -1,21 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { pennonCommand } from "../../src/advice.ts";
+import { readSources, ROOT } from "../sources.ts";
 import { ADVICE } from "./advice_table.ts";
 import { adviceIn } from "./advice_texts.ts";
 
-const root = new URL("../../", import.meta.url);
-
-async function sources(directory = "src"): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for await (const { name, isDirectory } of Deno.readDir(new URL(directory, root))) {
-    const path = `${directory}/${name}`;
-    if (isDirectory) { for (const entry of await sources(path)) found.set(...entry); }
-    else found.set(path, await Deno.readTextFile(new URL(path, root)));
-  }
-  return found;
-}
-
-const SOURCES = await sources();
+const SOURCES = new Map(
+  (await readSources("src/")).map(({ path, text }) => [path, text] as const),
+);
 
 Deno.test("every text of advice in the source has one row that says who takes it", () => {
   const without: string[] = [];
@@ -37,7 +28,7 @@ Deno.test("every text of advice in the source has one row that says who takes it
 });
 
 Deno.test("every row names a situation or a test that there is, and every situation has a row", async () => {
-  const text = await Deno.readTextFile(new URL("tests/e2e/advice_test.ts", root));
+  const text = await Deno.readTextFile(new URL("tests/e2e/advice_test.ts", ROOT));
   const situations = new Set([...text.matchAll(/^situation\("([^"]+)"/gm)].map(([, name]) => name));
   const named = new Set<string>();
   for (const [, taken] of Object.values(ADVICE).flat()) {
@@ -47,7 +38,7 @@ Deno.test("every row names a situation or a test that there is, and every situat
       named.add(taken.situation);
     } else if ("test" in taken) {
       const [file, name] = taken.test;
-      const source = await Deno.readTextFile(new URL(file, root));
+      const source = await Deno.readTextFile(new URL(file, ROOT));
       assert(source.includes(name), `${file} has no "${name}"`);
     }
   }

@@ -6,12 +6,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { scanUpdates } from "../../src/commands/scan_updates.ts";
-import { drain } from "../../src/delivery/drain.ts";
 import type { Scanner } from "../../src/scanners/scanner.ts";
 import type { Update } from "../../src/update.ts";
 import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { makeScannerRunner } from "../fakes/scanner_runner.ts";
-import { event, openTestStore } from "../fakes/test_store.ts";
 import { inWorld, type World } from "../fakes/world.ts";
 
 function update(name: string): Update {
@@ -162,38 +160,6 @@ Deno.test("a complete list that waited through an outage closes rows all the sam
     await world.advance(3_600_000);
     assertEquals(summary(world), ["a b +", "b +"]);
   }));
-
-Deno.test("two lists of one scanner are not on their way together, from disk and memory neither", async () => {
-  const { buffer, disk, log } = await openTestStore();
-  const list = (commandId: string) => ({
-    ...event("updates", commandId),
-    snapshotOf: "updates/apt/0",
-  });
-  buffer.append([list("on-disk"), event("{}", "other")]);
-  disk.fault = "full";
-  buffer.append([list("in-memory")]);
-  const inFlight = new Set<string>();
-  const seen: string[][] = [];
-  await drain({
-    buffer,
-    log,
-    sender: {
-      maxInFlight: () => 8,
-      async send({ commandId }) {
-        inFlight.add(commandId!);
-        seen.push([...inFlight].toSorted());
-        await Promise.resolve();
-        inFlight.delete(commandId!);
-        return { kind: "delivered", isLast: false };
-      },
-    },
-  });
-  assertEquals(new Set(seen.flat()), new Set(["on-disk", "other", "in-memory"]));
-  assert(
-    seen.every((ids) => !(ids.includes("on-disk") && ids.includes("in-memory"))),
-    String(seen),
-  );
-});
 
 const names = fc.subarray(["a", "b", "c", "d"]).map((names) => names.join(" "));
 const step = fc.record({

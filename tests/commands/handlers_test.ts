@@ -7,21 +7,14 @@ import {
   enableHeartbeat,
 } from "../../src/commands/handlers.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { makeScannerRunner } from "../fakes/scanner_runner.ts";
+import { scanDeps } from "../fakes/scanner_runner.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const facts: NewEvent = { kind: "system_info", commandId: null, snapshotOf: null, body: "{}" };
 const system = new FakeSystem();
-const findHandler = commandHandlers({
-  system,
-  log: new FakeLog(),
-  stateDirectory: "/state",
-  runner: makeScannerRunner(system, new FakeLog()).runner,
-  findScanners: () => Promise.resolve([]),
-  closesAbsent: () => null,
-  hasPending: () => false,
-  collectSystemInfo: () => Promise.resolve(facts),
-});
+const collectSystemInfo = () => Promise.resolve(facts);
+const deps = scanDeps({ system, log: new FakeLog(), collectSystemInfo });
+const findHandler = commandHandlers(deps);
 
 async function run(type: string, params: Record<string, unknown> = {}) {
   const { signal } = new AbortController();
@@ -80,17 +73,7 @@ Deno.test("commandHandlers() uses further handlers, in place of its own of that 
     repeatable: false,
     run: () => Promise.resolve({ events: [], rapidPollingMs: 7 }),
   };
-  const find = commandHandlers({
-    system,
-    log: new FakeLog(),
-    stateDirectory: "/state",
-    runner: makeScannerRunner(system, new FakeLog()).runner,
-    findScanners: () => Promise.resolve([]),
-    closesAbsent: () => null,
-    hasPending: () => false,
-    collectSystemInfo: () => Promise.resolve(facts),
-    more: new Map([["brew_coffee", handler]]),
-  });
+  const find = commandHandlers({ ...deps, more: new Map([["brew_coffee", handler]]) });
   assertEquals(find("brew_coffee"), handler);
   assertEquals(find("reboot") === handler, false);
 });

@@ -5,7 +5,7 @@ import { type ScanAnswer, ScanError, type Scanner } from "../../src/scanners/sca
 import type { Update } from "../../src/update.ts";
 import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { makeScannerRunner } from "../fakes/scanner_runner.ts";
+import { makeScannerRunner, scanDeps } from "../fakes/scanner_runner.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
 const FACTS: NewEvent = {
@@ -14,6 +14,7 @@ const FACTS: NewEvent = {
   snapshotOf: "system_info",
   body: "{}",
 };
+const collectSystemInfo = () => Promise.resolve(FACTS);
 
 function update(name: string): Update {
   return {
@@ -59,17 +60,7 @@ async function run(
 ) {
   const log = new FakeLog();
   const findScanners = () => Promise.resolve(scanners);
-  const { runner } = makeScannerRunner(system, log);
-  const handler = scanUpdates({
-    system,
-    log,
-    stateDirectory: "/state",
-    runner,
-    findScanners,
-    closesAbsent: () => null,
-    hasPending: () => false,
-    collectSystemInfo: () => Promise.resolve(FACTS),
-  }, only);
+  const handler = scanUpdates(scanDeps({ system, log, findScanners, collectSystemInfo }), only);
   const command = { id: "c1", type: "scan_updates", params };
   const early: NewEvent[] = [];
   const outcome = await handler.run(command, {
@@ -336,18 +327,8 @@ Deno.test("scan_updates reports what one scanner found before another one ends",
     ...dnf,
     scan: () => new Promise((resolve) => end = () => resolve(apt(0).scan(system, {}))),
   };
-  const { runner } = makeScannerRunner(system, log);
   const findScanners = () => Promise.resolve([slow, apt(2)]);
-  const handler = scanUpdates({
-    system,
-    log,
-    stateDirectory: "/state",
-    runner,
-    findScanners,
-    closesAbsent: () => null,
-    hasPending: () => false,
-    collectSystemInfo: () => Promise.resolve(FACTS),
-  });
+  const handler = scanUpdates(scanDeps({ system, log, findScanners, collectSystemInfo }));
   const early: NewEvent[] = [];
   const running = handler.run({ id: "c1", type: "scan_updates", params: {} }, {
     signal: new AbortController().signal,
@@ -379,16 +360,9 @@ Deno.test("scan_updates reports an ignored update as such, and does not count it
   const system = new FakeSystem();
   const log = new FakeLog();
   const { runner } = makeScannerRunner(system, log, new Map(), ["apt:p0"]);
-  const handler = scanUpdates({
-    system,
-    log,
-    stateDirectory: "/state",
-    runner,
-    findScanners: () => Promise.resolve([apt(2)]),
-    closesAbsent: () => null,
-    hasPending: () => false,
-    collectSystemInfo: () => Promise.resolve(FACTS),
-  });
+  const findScanners = () => Promise.resolve([apt(2)]);
+  const deps = scanDeps({ system, log, runner, findScanners, collectSystemInfo });
+  const handler = scanUpdates(deps);
   const early: NewEvent[] = [];
   const { events } = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
     signal: new AbortController().signal,
@@ -458,17 +432,10 @@ Deno.test("scan_updates leaves out what the server has switched off, and a scan 
   const log = new FakeLog();
   const { runner } = makeScannerRunner(system, log);
   const scan = async (isOn: boolean, only: string | null = null) => {
-    const handler = scanUpdates({
-      system,
-      log,
-      stateDirectory: "/state",
-      runner,
-      findScanners: () => Promise.resolve([apt(2)]),
-      isEnabled: (name) => isOn || name !== "apt",
-      closesAbsent: () => null,
-      hasPending: () => false,
-      collectSystemInfo: () => Promise.resolve(FACTS),
-    }, only);
+    const isEnabled = (name: string) => isOn || name !== "apt";
+    const findScanners = () => Promise.resolve([apt(2)]);
+    const deps = scanDeps({ system, log, runner, findScanners, isEnabled, collectSystemInfo });
+    const handler = scanUpdates(deps, only);
     const { events } = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
       signal: new AbortController().signal,
       appendEarly: () => {},

@@ -156,17 +156,21 @@ Deno.test("diffUpdates() reports two versions side by side together, under their
   assertEquals(compare([item("a", "1"), item("a", "3")], before).of("changes").length, 2);
 });
 
+const LISTED = fc.record({
+  name: fc.constantFrom("a", "b", "c", "d"),
+  version: fc.constantFrom("1", "2"),
+});
+
+/** Any scan of a host, and how long after the one before it. */
+const SCAN = {
+  list: fc.uniqueArray(LISTED, { selector: ({ name }) => name }),
+  isWhole: fc.boolean(),
+  wantsAll: fc.boolean(),
+  hours: fc.integer({ min: -30, max: 30 }),
+};
+
 Deno.test("diffUpdates() leaves the server with the available updates, whatever came before", () => {
-  const name = fc.constantFrom("a", "b", "c", "d");
-  const list = fc.uniqueArray(fc.record({ name, version: fc.constantFrom("1", "2") }), {
-    selector: (entry) => entry.name,
-  });
-  const scan = fc.record({
-    list,
-    isWhole: fc.boolean(),
-    wantsAll: fc.boolean(),
-    hours: fc.integer({ min: -30, max: 30 }),
-  });
+  const scan = fc.record(SCAN);
   fc.assert(fc.property(fc.array(scan, { maxLength: 12 }), (scans) => {
     const server = new Map<string, UpdateItem>();
     /** By which the dashboard orders its list. */
@@ -280,17 +284,7 @@ Deno.test("diffUpdates() supersedes a list that waits, as soon as there are chan
 });
 
 Deno.test("diffUpdates() leaves a server that closes rows with the available updates, known as such or not", () => {
-  const name = fc.constantFrom("a", "b", "c", "d");
-  const list = fc.uniqueArray(fc.record({ name, version: fc.constantFrom("1", "2") }), {
-    selector: (entry) => entry.name,
-  });
-  const scan = fc.record({
-    list,
-    isWhole: fc.boolean(),
-    wantsAll: fc.boolean(),
-    hours: fc.integer({ min: -30, max: 30 }),
-    isKnown: fc.boolean(),
-  });
+  const scan = fc.record({ ...SCAN, isKnown: fc.boolean() });
   fc.assert(fc.property(fc.array(scan, { maxLength: 12 }), (scans) => {
     const pending = new Map<string, UpdateItem>();
     let reported: ReportedList | undefined;

@@ -9,7 +9,7 @@ import { scanUpdates } from "../../src/commands/scan_updates.ts";
 import type { Scanner } from "../../src/scanners/scanner.ts";
 import type { Update } from "../../src/update.ts";
 import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
-import { makeScannerRunner } from "../fakes/scanner_runner.ts";
+import { scanDeps } from "../fakes/scanner_runner.ts";
 import { inWorld, type World } from "../fakes/world.ts";
 
 function update(name: string): Update {
@@ -52,16 +52,14 @@ class Host {
           metadataAgeS: null,
         }),
     };
-    world.handler = scanUpdates({
+    const deps = scanDeps({
       system,
       log,
-      stateDirectory: "/state",
-      runner: makeScannerRunner(system, log).runner,
       findScanners: () => Promise.resolve([apt]),
-      collectSystemInfo: () => Promise.reject(new Error("not asked for")),
       closesAbsent: () => true,
       hasPending: (snapshotOf) => buffer.hasPending(snapshotOf),
-    }, "apt");
+    });
+    world.handler = scanUpdates(deps, "apt");
   }
 
   async scan(names: string, waitMs = 2 * INTERVAL_MS): Promise<void> {

@@ -8,7 +8,7 @@ import { createLog } from "../../src/log.ts";
 import { runScan } from "../../src/scanners/run_scans.ts";
 import { ScanError, type Scanner } from "../../src/scanners/scanner.ts";
 import { tool } from "../cli/scan_reports.ts";
-import { makeScannerRunner } from "../fakes/scanner_runner.ts";
+import { makeScannerRunner, scanDeps } from "../fakes/scanner_runner.ts";
 import { holdsSecret, SECRET_TEXTS } from "../fakes/secrets.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -79,16 +79,9 @@ Deno.test("no secret of a package manager gets into a command's events, the log 
       failing("dnf", new ScanError(`Cannot scan with dnf: ${text}`, { reason: "transient" })),
       failing("winget", new TypeError(text)),
     ];
-    const handler = scanUpdates({
-      system,
-      log,
-      stateDirectory: "/state",
-      runner,
-      findScanners: () => Promise.resolve(scanners),
-      closesAbsent: () => null,
-      hasPending: () => false,
-      collectSystemInfo: () => Promise.resolve(FACTS),
-    });
+    const findScanners = () => Promise.resolve(scanners);
+    const collectSystemInfo = () => Promise.resolve(FACTS);
+    const handler = scanUpdates(scanDeps({ system, log, runner, findScanners, collectSystemInfo }));
     const events: NewEvent[] = [];
     const outcome = await handler.run({ id: "c1", type: "scan_updates", params: {} }, {
       signal: new AbortController().signal,

@@ -6,7 +6,7 @@ import { ScanError, type ScanErrorReason } from "../../src/scanners/scanner.ts";
 import { CommandError, type RunResult } from "../../src/system/process.ts";
 import { FakeFiles } from "../fakes/files.ts";
 import { FakeLog } from "../fakes/log.ts";
-import { makeScannerRunner } from "../fakes/scanner_runner.ts";
+import { makeScannerRunner, scanDeps } from "../fakes/scanner_runner.ts";
 import { scanWith } from "../fakes/scan_with.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { AptHost, captured, type Question, questionOf } from "./apt/host.ts";
@@ -359,17 +359,8 @@ Deno.test("scan() lets no secret of an address into the report, the log, an even
         const { runner, kept } = makeScannerRunner(host, log);
         const findScanners = () => Promise.resolve([scanner]);
         const collectSystemInfo = () => Promise.resolve(FACTS);
-        const parts = {
-          system: host,
-          log,
-          stateDirectory: "/state",
-          runner,
-          findScanners,
-          closesAbsent: () => null,
-          hasPending: () => false,
-          collectSystemInfo,
-        };
-        const outcome = await scanUpdates(parts).run(
+        const deps = scanDeps({ system: host, log, runner, findScanners, collectSystemInfo });
+        const outcome = await scanUpdates(deps).run(
           { id: "c", type: "scan_updates", params: { full: true } },
           { signal: new AbortController().signal, appendEarly: () => {} },
         );

@@ -14,7 +14,7 @@ import { hasCompleteList, runScan, type ScanReport } from "../../../src/scanners
 import { encodeUpdate } from "../../../src/server/update_item.ts";
 import { FileError } from "../../../src/system/files.ts";
 import { FakeLog } from "../../fakes/log.ts";
-import { makeScannerRunner } from "../../fakes/scanner_runner.ts";
+import { scanDeps } from "../../fakes/scanner_runner.ts";
 import { FakeSystem } from "../../fakes/system.ts";
 import { scanWith } from "../../fakes/scan_with.ts";
 import { DnfHost, failed, type HostRepository } from "./host.ts";
@@ -286,16 +286,12 @@ Deno.test("no secret of a repository's URL is in a report, an event, a log or a 
         assert(report.sources.some(({ result }) => result !== "ok"));
         const log = new FakeLog();
         const scanner = dnfScanner();
-        const handler = scanUpdates({
-          collectSystemInfo: () => Promise.resolve(FACTS),
+        const handler = scanUpdates(scanDeps({
           system: host,
           log,
-          stateDirectory: "/state",
-          runner: makeScannerRunner(host, log).runner,
           findScanners: () => Promise.resolve([scanner]),
-          closesAbsent: () => null,
-          hasPending: () => false,
-        });
+          collectSystemInfo: () => Promise.resolve(FACTS),
+        }));
         const early: unknown[] = [];
         const outcome = await handler.run({ id: "c1", type: "scan_updates", params: { refresh } }, {
           signal: new AbortController().signal,

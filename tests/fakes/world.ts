@@ -1,8 +1,8 @@
 /**
  * The world of the tests: the agent as `src/agent/` wires it, on a machine in memory, with a server in
  * memory. A test looks at the files, the buffer, the log and the requests; it never wires a part itself.
- * As in `pennon run`, but for `Agent.watch`, which two tests call themselves: it would look at the state
- * directory every 5 s of a day.
+ * Of what `pennon run` does around the agent, the lock, telemetry and `Agent.watch` are left out: that
+ * would look at the state directory every 5 s of a simulated day, and a test of it calls it.
  */
 
 import { type Agent, openAgent } from "../../src/agent/agent.ts";

@@ -13,9 +13,10 @@ import { settle } from "../fakes/clock.ts";
 import { FakeLog } from "../fakes/log.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
+const LIMITS = { maxEvents: 1_000, maxBytes: 10_000_000, maxAttempts: 2 };
+
 async function setUp(events: NewEvent[]) {
-  const limits = { maxEvents: 1_000, maxBytes: 1_000_000, maxAttempts: 2 };
-  const { buffer, journal } = await openBuffer(new FakeSystem(), "/state", limits);
+  const { buffer, journal } = await openBuffer(new FakeSystem(), "/state", LIMITS);
   buffer.append(events);
   const sent: string[] = [];
   const run = (answer: (body: string) => Outcome | "refused") =>
@@ -48,8 +49,7 @@ Deno.test("drain() sends everything, and forgets it only then", async () => {
 });
 
 Deno.test("drain() reads on past a page that is full by its size, not by its number of events", async () => {
-  const limits = { maxEvents: 1_000, maxBytes: 4 * PAGE_BYTES, maxAttempts: 2 };
-  const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
+  const { buffer } = await openBuffer(new FakeSystem(), "/state", LIMITS);
   const body = "x".repeat(PAGE_BYTES / 4);
   buffer.append(Array.from({ length: 9 }, () => log(body)));
   assert(buffer.next(64).length < 9);
@@ -357,8 +357,7 @@ Deno.test("drain() dead-letters at once what is refused for good", async () => {
 });
 
 async function bufferWith(events: readonly NewEvent[]) {
-  const limits = { maxEvents: 1_000, maxBytes: 10_000_000, maxAttempts: 2 };
-  const { buffer } = await openBuffer(new FakeSystem(), "/state", limits);
+  const { buffer } = await openBuffer(new FakeSystem(), "/state", LIMITS);
   buffer.append(events);
   const groups: number[] = [];
   const acknowledge = buffer.acknowledge.bind(buffer);

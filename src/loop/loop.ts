@@ -212,6 +212,9 @@ export class Loop {
     // A check-in shows whether that was a temporary failure of the server's database.
     const isNewSign = connection.mayBeDeleted && !couldBeDeleted;
     if (isNewSign) this.#bringForward(clock.monotonicMs() + random() * DELETION_CHECK_SPREAD_MS);
+    // Reports wait for a probe now, and the next check-in is the probe.
+    const { breaker } = connection.state;
+    if (breaker.state === "open") this.#bringForward(breaker.untilMs);
     if (hasSent) await this.#save();
   }
 

@@ -145,6 +145,24 @@ Deno.test("run() makes one probe at a time while the breaker is half-open", () =
     assertEquals(world.log.told("connection breaker closed").length, 1);
   }));
 
+Deno.test("run() makes the probe when the breaker allows it, also if reports alone have opened it", () =>
+  inWorld(async (world) => {
+    await world.advance(INTERVAL_MS);
+    world.server.hangsAt = "/logs";
+    world.buffer.append([log("a"), log("b")]);
+    const opened = new Set<number>();
+    for (let seconds = 0; seconds < 3 * 3_600; seconds++) {
+      await world.advance(1_000);
+      const { breaker } = world.agent.loop.state.connection;
+      if (breaker.state !== "open") continue;
+      opened.add(breaker.untilMs);
+      const lateMs = world.system.clock.monotonicMs() - breaker.untilMs;
+      assert(lateMs <= 1_000, `the probe is late by ${lateMs} ms`);
+    }
+    assert(opened.size > 0, "reports open the breaker");
+    assert(world.checkIns() < 3 * 3_600_000 / INTERVAL_MS + 3 * opened.size, "not often");
+  }));
+
 Deno.test("run() sends nothing before Retry-After is over", () =>
   inWorld(async (world) => {
     world.server.mood = { kind: "answers", status: 429, headers: { "retry-after": "900" } };

@@ -147,13 +147,23 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("a refresh token is used that is not on disk", [
     "connection/token_rotation.ts",
-    "const stored = await this.#readStored();",
-    "await this.#readStored();\n    const stored = this.#identity.refreshToken;",
+    "this.#stored = storedTokensOf(isOwn ? found : this.#identity);",
+    "this.#stored = storedTokensOf(this.#identity);",
   ]),
   mutant("a token that a late renewal made worthless is final", [
-    "connection/token_rotation.ts",
-    'if (answer.kind !== "unauthorized" || spent?.successor !== stored) return answer;',
-    'if (answer.kind !== "never" || spent === null) return answer;',
+    "connection/rotation_rule.ts",
+    "if (spare?.of !== token) return memory;",
+    'if (spare?.of !== "none") return memory;',
+  ]),
+  mutant("a process does not know the predecessor of a token that it finds", [
+    "connection/rotation_rule.ts",
+    ': { current, kind: "doubtful", previous: token },',
+    ': { current, kind: "unsent" },',
+  ]),
+  mutant("a new token is used while a request with its predecessor is on its way", [
+    "connection/rotation_rule.ts",
+    "if (ports.nowMs() < memory.quietAtMs) {",
+    "if (ports.nowMs() < -1) {",
   ]),
   mutant("a command that comes again runs again", [
     "buffer/journal.ts",

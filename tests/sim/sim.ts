@@ -128,6 +128,7 @@ export class Sim {
       serverUrl: ORIGIN,
       accessToken: this.server.enrol(SIM_MACHINE),
       refreshToken: FIRST_REFRESH_TOKEN,
+      isRefreshTokenUnsent: true,
       intervalMs: 300_000,
     });
     await this.start();

@@ -15,6 +15,10 @@ export interface Identity {
   readonly serverUrl: string;
   readonly accessToken: string;
   readonly refreshToken: string;
+  /** Whether the refresh token was never sent; see `connection/rotation_rule.ts`. @default false */
+  readonly isRefreshTokenUnsent?: boolean;
+  /** The predecessor of a refresh token that was never sent, and that a late request may replace. */
+  readonly previousRefreshToken?: string;
   /** The interval between check-ins from the server's registration answer; `null`: it had none. */
   readonly intervalMs: number | null;
 }
@@ -25,8 +29,14 @@ export function isSameServer(one: string, other: string): boolean {
 }
 
 /** The tokens of an identity. */
-export function secretsOf({ accessToken, refreshToken }: Identity): Secrets {
-  return new Secrets([accessToken, refreshToken]);
+export function secretsOf(identity: Identity): Secrets {
+  return new Secrets(tokensOf(identity));
+}
+
+/** Every token of an identity. */
+export function tokensOf({ accessToken, refreshToken, previousRefreshToken }: Identity): string[] {
+  const previous = previousRefreshToken === undefined ? [] : [previousRefreshToken];
+  return [accessToken, refreshToken, ...previous];
 }
 
 /** An identity that cannot be used; the message says what to do. */
@@ -58,6 +68,8 @@ const KEYS = {
   serverUrl: "server_url",
   accessToken: "access_token",
   refreshToken: "refresh_token",
+  isRefreshTokenUnsent: "refresh_token_unsent",
+  previousRefreshToken: "previous_refresh_token",
   intervalMs: "interval_ms",
 };
 
@@ -71,6 +83,8 @@ export const IDENTITY_FILE = new JsonFile<Identity>({
     serverUrl: serverUrlSchema,
     accessToken: tokenSchema,
     refreshToken: tokenSchema,
+    isRefreshTokenUnsent: v.exactOptional(v.boolean()),
+    previousRefreshToken: v.exactOptional(tokenSchema),
     intervalMs: v.nullable(v.pipe(v.number(), v.minValue(1_000), v.maxValue(86_400_000))),
   }),
   keys: KEYS,

@@ -83,6 +83,7 @@ export async function register(
       serverUrl,
       accessToken,
       refreshToken: refresh_token,
+      isRefreshTokenUnsent: true,
       intervalMs: clampIntervalMs(settings?.check_in_interval ?? NaN),
     };
     try {

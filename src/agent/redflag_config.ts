@@ -70,7 +70,8 @@ export function writeRedflagConfig(identity: Identity): string {
     server_url: identity.serverUrl,
     agent_id: identity.agentId,
     token: identity.accessToken,
-    refresh_token: identity.refreshToken,
+    // Of a token that a late request may have replaced, the predecessor: it leads to a good one.
+    refresh_token: identity.previousRefreshToken ?? identity.refreshToken,
     check_in_interval: Math.min(Math.max(intervalS, INTERVAL_S.least), INTERVAL_S.most),
   };
   return `${JSON.stringify(config, null, 2)}\n`;

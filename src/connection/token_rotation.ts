@@ -1,20 +1,26 @@
 /**
- * Renews an agent's tokens and saves them. RedFlag 0.2 answers each renewal with a new refresh token, and
- * revokes all of the agent's tokens when a spent one is used after its successor was used; a spent one
- * whose successor was never used only gets another successor. So the agent never uses a refresh token
- * that is not on disk: a crash at any instant, a lost answer and a disk that refuses all lead back to the
- * token on disk, whose successor was never used. Decision 0030.
+ * Renews an agent's tokens and saves them: one renewal at a time, with the refresh token that the rule in
+ * `rotation_rule.ts` chooses, and with each step on disk before the next one. A crash at any instant, a
+ * lost answer and a disk that refuses all lead back to a token that the server accepts. Decision 0030.
  */
 
 import { type Identity, loadIdentity, saveIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
 import type { Client } from "../server/client.ts";
+import { readTokenLife } from "../server/protocol.ts";
 import type { System } from "../system/system.ts";
+import {
+  rememberNothing,
+  renewTokens,
+  type RotationMemory,
+  type Sent,
+  type StoredTokens,
+} from "./rotation_rule.ts";
 
 /** What a rotation works with. */
 interface TokenRotationDeps {
-  readonly system: Pick<System, "files" | "machine">;
+  readonly system: Pick<System, "clock" | "files" | "machine">;
   readonly stateDirectory: string;
   readonly client: Pick<Client, "renew">;
   readonly log: Pick<Log, "error">;
@@ -28,25 +34,27 @@ interface TokenRotationDeps {
 export class TokenRotation {
   readonly #deps: TokenRotationDeps;
   #identity: Identity;
-  /** The refresh token that was last seen on disk. */
-  #stored: string;
+  /** What was last seen on disk. */
+  #stored: StoredTokens;
   /** Whether the directory has the identity of another agent, which nothing may replace. */
   #isForeign = false;
-  /** The refresh token that this process has saved so that it survives a power cut. */
+  /** What this process has saved so that it survives a power cut, as JSON. */
   #durable: string | null = null;
-  /**
-   * The last token that was spent, while its successor has not been sent in a request that had no answer.
-   * A server that handles a request late, after the answer to a later one, revokes that successor.
-   */
-  #spent: { readonly token: string; readonly successor: string } | null = null;
+  #memory: RotationMemory;
   /** The renewal that runs: an aborted one may still be saving when the next one begins. */
   #running: Promise<unknown> = Promise.resolve();
 
-  /** `identity` was read from the disk. */
+  /** `identity` was read from the disk just now. */
   constructor(deps: TokenRotationDeps, identity: Identity) {
+    const { clock } = deps.system;
+    const savedMs = readTokenLife(identity.accessToken)?.startMs ?? clock.nowMs();
     this.#deps = deps;
     this.#identity = identity;
-    this.#stored = identity.refreshToken;
+    this.#stored = storedTokensOf(identity);
+    this.#memory = rememberNothing(this.#stored, {
+      nowMs: clock.monotonicMs(),
+      storedForMs: clock.nowMs() - savedMs,
+    });
   }
 
   /** With the newest tokens: those to save where the disk has lost the identity. */
@@ -55,8 +63,8 @@ export class TokenRotation {
   }
 
   /**
-   * Renews with the refresh token on disk, one renewal at a time. The new tokens are on disk when it
-   * resolves; if the disk refuses them, that is logged, and the access token is good all the same.
+   * Renews, one renewal at a time. The new tokens are on disk when it resolves; if the disk refuses
+   * them, that is logged, and the access token is good all the same.
    */
   renew(options: { signal?: AbortSignal } = {}): Promise<Answer<{ token: string }>> {
     const renewal = this.#running.then(() => this.#renew(options));
@@ -70,70 +78,91 @@ export class TokenRotation {
   }
 
   async #renew(options: { signal?: AbortSignal }): Promise<Answer<{ token: string }>> {
-    if (options.signal?.aborted) return { kind: "aborted" };
-    const stored = await this.#readStored();
-    // From here on a token that could not be saved is void: the server replaces it.
-    this.#identity = { ...this.#identity, refreshToken: stored };
-    // A token that a killed process has renamed into place is on disk only once it is synced.
-    if (this.#durable !== stored) await this.#save();
-    const answer = await this.#send(stored, options);
-    const spent = this.#spent;
-    if (answer.kind !== "unauthorized" || spent?.successor !== stored) return answer;
-    // The server has refused the successor without spending it, so its predecessor leads to another one.
-    this.#identity = { ...this.#identity, refreshToken: spent.token };
-    await this.#save();
-    if (this.#durable !== spent.token) return answer;
-    return await this.#send(spent.token, options);
+    let answer: Answer<{ token: string }> = { kind: "aborted" };
+    if (options.signal?.aborted) return answer;
+    this.#memory = await renewTokens({
+      nowMs: () => this.#deps.system.clock.monotonicMs(),
+      read: () => this.#read(),
+      write: (tokens) => this.#write(tokens),
+      send: async (refreshToken) => {
+        const { agentId } = this.#identity;
+        const renewal = await this.#deps.client.renew(agentId, refreshToken, options);
+        if (renewal.kind !== "ok") {
+          answer = renewal;
+          return sentOf(renewal);
+        }
+        const { token, refresh_token: successor = refreshToken } = renewal.value;
+        answer = { ...renewal, value: { token } };
+        this.#identity = { ...this.#identity, accessToken: token };
+        return { kind: "renewed", successor };
+      },
+    }, this.#memory);
+    return answer;
   }
 
-  /** One renewal with a refresh token that is on disk. */
-  async #send(
-    refreshToken: string,
-    options: { signal?: AbortSignal },
-  ): Promise<Answer<{ token: string }>> {
-    const { agentId } = this.#identity;
-    const answer = await this.#deps.client.renew(agentId, refreshToken, options);
-    const mayHaveArrived = answer.kind === "aborted" || answer.kind === "failed" && !answer.offline;
-    if (mayHaveArrived) this.#spent = null;
-    if (answer.kind !== "ok") return answer;
-    const { token, refresh_token: successor = refreshToken } = answer.value;
-    this.#spent = successor === refreshToken ? null : { token: refreshToken, successor };
-    this.#identity = { ...this.#identity, accessToken: token, refreshToken: successor };
-    await this.#save();
-    return { ...answer, value: { token } };
-  }
-
-  /** The refresh token to use: the one that a restart would find. */
-  async #readStored(): Promise<string> {
+  /** The refresh token that a restart would find. */
+  async #read(): Promise<StoredTokens> {
     const { system, stateDirectory } = this.#deps;
-    const { agentId, serverUrl, refreshToken } = this.#identity;
+    const { agentId, serverUrl } = this.#identity;
     try {
       const found = await loadIdentity(system, stateDirectory);
       const isOwn = found?.agentId === agentId && found.serverUrl === serverUrl;
       this.#isForeign = found !== undefined && !isOwn;
       // Where the disk has no token of this agent, no restart can use an older one.
-      this.#stored = isOwn ? found.refreshToken : refreshToken;
+      this.#stored = storedTokensOf(isOwn ? found : this.#identity);
     } catch (error) {
       this.#deps.log.error("cannot read the tokens", { why: String(error) });
     }
+    // From here on a token that could not be saved is void: the server replaces it.
+    this.#identity = withTokens(this.#identity, this.#stored);
     return this.#stored;
   }
 
-  async #save(): Promise<void> {
+  async #write(tokens: StoredTokens): Promise<boolean> {
     const { system, stateDirectory, log } = this.#deps;
-    const identity = this.#identity;
+    this.#identity = withTokens(this.#identity, tokens);
     if (this.#isForeign) {
-      return log.error("tokens not saved: the directory belongs to another agent", {
+      log.error("tokens not saved: the directory belongs to another agent", {
         directory: stateDirectory,
       });
+      return true; // Nobody else has these tokens.
     }
+    const durable = JSON.stringify(this.#identity);
+    if (durable === this.#durable) return true;
     try {
-      await saveIdentity(system, stateDirectory, identity);
-      this.#stored = identity.refreshToken;
-      this.#durable = identity.refreshToken;
+      await saveIdentity(system, stateDirectory, this.#identity);
+      this.#stored = tokens;
+      this.#durable = durable;
+      return true;
     } catch (error) {
       this.#durable = null; // Which of the two a power cut leaves is unknown now.
       log.error("cannot save the access token", { why: String(error) });
+      return false;
     }
   }
+}
+
+function storedTokensOf(
+  { refreshToken: current, isRefreshTokenUnsent, previousRefreshToken: previous }: Identity,
+): StoredTokens {
+  if (previous !== undefined) return { current, kind: "doubtful", previous };
+  return { current, kind: isRefreshTokenUnsent === true ? "unsent" : "sent" };
+}
+
+function withTokens(
+  { agentId, serverUrl, accessToken, intervalMs }: Identity,
+  tokens: StoredTokens,
+): Identity {
+  return {
+    ...{ agentId, serverUrl, accessToken, refreshToken: tokens.current, intervalMs },
+    ...tokens.kind === "unsent" && { isRefreshTokenUnsent: true },
+    ...tokens.kind === "doubtful" && { previousRefreshToken: tokens.previous },
+  };
+}
+
+function sentOf(renewal: Exclude<Answer<unknown>, { kind: "ok" }>): Sent {
+  if (renewal.kind === "unauthorized") return { kind: "refused" };
+  const mayHaveArrived = renewal.kind === "aborted" ||
+    renewal.kind === "failed" && !renewal.offline;
+  return { kind: mayHaveArrived ? "unanswered" : "neutral" };
 }

@@ -3,6 +3,7 @@
  * letters, log; and how secrets are kept out of all of it. Decision 0041 says what counts as one.
  */
 
+import { tokensOf } from "../identity.ts";
 import { peekMachineId } from "../agent/machine_binding.ts";
 import type { Status } from "../agent/status.ts";
 import { openBufferReadOnly } from "../buffer/store.ts";
@@ -50,8 +51,7 @@ export async function collectSecrets(
   const choice = await store.peek().catch(() => null);
   const sent = await peekMachineId(system, stateDirectory).catch(() => null);
   const all = [
-    identity?.accessToken,
-    identity?.refreshToken,
+    ...identity ? tokensOf(identity) : [],
     config?.server.registrationToken,
     ...addresses.flatMap((address) => passwordsOf(address ?? null)),
     choice?.registered,

@@ -7,7 +7,7 @@ import { peekMachineId } from "../agent/machine_binding.ts";
 import { readStatus, type Status } from "../agent/status.ts";
 import { ConfigError } from "../config.ts";
 import { assemble, type Config } from "../config/settings.ts";
-import type { Identity } from "../identity.ts";
+import { type Identity, tokensOf } from "../identity.ts";
 import { Secrets } from "../redact.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import type { Answer } from "../server/answer.ts";
@@ -123,7 +123,7 @@ async function examineServer(
     ? skip("registration", `"${directory.check}" failed`)
     : judgeRegistration(found, config.server.url);
   const identity = registration.level === "ok" ? found as Identity : undefined;
-  for (const token of [identity?.accessToken, identity?.refreshToken]) secrets.add(token ?? "");
+  for (const token of identity ? tokensOf(identity) : []) secrets.add(token);
   const serverUrl = identity?.serverUrl ?? config.server.url;
   const machineId = await unlessDenied(() => peekMachineId(system, stateDirectory));
   const client = await openClient(system, config, {

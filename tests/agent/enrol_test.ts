@@ -89,6 +89,7 @@ Deno.test("register() locks the directory, calls the server, removes the old sta
     serverUrl: URL,
     accessToken: "access-1",
     refreshToken: "refresh-1",
+    isRefreshTokenUnsent: true,
     intervalMs: 60_000,
   });
   assertEquals([system.files.texts.has(STATE), system.files.texts.has(TOLD)], [false, false]);

@@ -129,6 +129,11 @@ Deno.test("writeRedflagConfig() writes what RedFlag's agent reads, and nothing e
   }
 });
 
+Deno.test("writeRedflagConfig() hands over the predecessor of a token that may have been replaced", () => {
+  const doubtful = { ...identity, previousRefreshToken: "before" };
+  assertEquals(JSON.parse(writeRedflagConfig(doubtful)).refresh_token, "before");
+});
+
 Deno.test("readRedflagConfig() reads what writeRedflagConfig() wrote", () => {
   const token = fc.stringMatching(/^[\x21-\x7e]{1,40}$/);
   const identities = fc.record({

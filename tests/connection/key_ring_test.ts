@@ -15,7 +15,7 @@ import { NEVER } from "../fakes/world.ts";
 
 type Keys = Answer<readonly AnnouncedKey[]>;
 
-const [A, B] = await Promise.all([SigningServer.create(0), SigningServer.create(1)]);
+const [A, B] = [new SigningServer(0), new SigningServer(1)];
 
 function announced(...servers: readonly SigningServer[]): Keys {
   const value = servers.map(({ key }, at) => ({ ...key, isPrimary: at === 0 }));

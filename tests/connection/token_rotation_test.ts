@@ -14,6 +14,7 @@ const IDENTITY: Identity = {
   serverUrl: "https://server.test",
   accessToken: "access-0",
   refreshToken: "refresh-0",
+  isRefreshTokenUnsent: true,
   intervalMs: null,
 };
 
@@ -128,7 +129,7 @@ Deno.test("renew() sends one request at a time, and none for a signal that is ab
   assertEquals(sent.length, 2);
 });
 
-Deno.test("renew() syncs a token that this process has not saved before it sends it", async () => {
+Deno.test("renew() notes on disk that a token is sent before it sends it, and saves the new one after it", async () => {
   const { rotation, system, sent } = await setUp([
     renewed("access-1", "refresh-1"),
     renewed("access-2", "refresh-2"),
@@ -141,7 +142,7 @@ Deno.test("renew() syncs a token that this process has not saved before it sends
   };
   await rotation.renew();
   await rotation.renew();
-  assertEquals(saved, [[0, "name"], [1, "name"], [2, "name"]]);
+  assertEquals(saved, [[0, "name"], [1, "name"], [1, "name"], [2, "name"]]);
 });
 
 Deno.test("renew() uses the pair of another process on the same directory", async () => {
@@ -247,11 +248,58 @@ class Families {
   }
 }
 
+Deno.test("renew() of a process that finds a token sent keeps its predecessor, until six hours are over", async () => {
+  const hours = (count: number) => count * 3_600_000;
+  const { system, deps, sent } = await setUp([
+    renewed("access-1", "refresh-1"),
+    renewed("access-2", "refresh-2"),
+    renewed("access-3", "refresh-3"),
+    renewed("access-4", "refresh-4"),
+  ]);
+  const { isRefreshTokenUnsent: _, ...maybeSent } = IDENTITY;
+  await saveIdentity(system, "/state", maybeSent);
+  const rotation = new TokenRotation(deps, maybeSent);
+  const stored = () => loadIdentity(system, "/state");
+  await rotation.renew();
+  assertEquals((await stored())?.previousRefreshToken, "refresh-0");
+  // An earlier process may have sent refresh-0 a moment ago: the server may still replace refresh-1.
+  await rotation.renew();
+  assertEquals(sent, ["refresh-0", "refresh-0"]);
+  await system.clock.advance(hours(6));
+  await rotation.renew();
+  assertEquals(sent.at(-1), "refresh-2");
+  assertEquals(await stored(), {
+    ...IDENTITY,
+    accessToken: "access-3",
+    refreshToken: "refresh-3",
+  });
+  await rotation.renew();
+  assertEquals(sent.at(-1), "refresh-3");
+});
+
+Deno.test("renew() of another process goes back to the predecessor that the disk has", async () => {
+  const { system, deps, sent } = await setUp([
+    lost, // The server handles it late, and replaces refresh-1.
+    renewed("access-1", "refresh-1"),
+    unauthorized,
+    renewed("access-2", "refresh-2"),
+  ]);
+  const rotation = new TokenRotation(deps, IDENTITY);
+  await rotation.renew();
+  await rotation.renew();
+  const found = await loadIdentity(system, "/state");
+  assertEquals([found?.refreshToken, found?.previousRefreshToken], ["refresh-1", "refresh-0"]);
+  const next = new TokenRotation(deps, found!);
+  await system.clock.advance(6 * 3_600_000);
+  assertEquals((await next.renew()).kind, "ok");
+  assertEquals(sent, ["refresh-0", "refresh-0", "refresh-1", "refresh-0"]);
+});
+
 const STEPS = [
   ...["renew", "renew", "renew", "renew", "answer lost", "not reached", "401", "403", "500"],
   ...["handled late", "disk refuses", "disk renames without sync", "disk works"],
   ...["crash", "crash before the answer", "crash in the save", "power cut"],
-  ...["old server", "new server"],
+  ...["old server", "new server", "six hours pass"],
 ] as const;
 
 /** An agent on a disk with a cache, and the server's families; each step is one event of its life. */
@@ -313,6 +361,9 @@ class Life {
       case "new server":
         this.families.rotates = step === "new server";
         return;
+      case "six hours pass":
+        this.#late = null; // The server does not hold a request for so long.
+        return await this.#system.clock.advance(6 * 3_600_000);
       case "crash":
         return await this.start();
       case "power cut":

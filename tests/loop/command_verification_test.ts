@@ -12,7 +12,7 @@ import { AGENT_ID, type CommandToSign, SigningServer } from "../fakes/signing_se
 import { FakeSystem } from "../fakes/system.ts";
 import { NEVER } from "../fakes/world.ts";
 
-const [A, B] = await Promise.all([SigningServer.create(0), SigningServer.create(1)]);
+const [A, B] = [new SigningServer(0), new SigningServer(1)];
 
 const RUNS: CommandHandler = {
   repeatable: true,
@@ -69,14 +69,14 @@ function setUp(
       ...serverAtMs !== undefined && { serverAtMs },
     });
   /** A command that a server signed for this agent now, or `agoS` seconds ago. */
-  const signed = async (
+  const signed = (
     by: SigningServer,
     command: Partial<CommandToSign> = {},
     agoS = 0,
-  ): Promise<ReceivedCommand> => {
+  ): ReceivedCommand => {
     const signedS = Math.floor(system.clock.nowMs() / 1_000) - agoS;
     const toSign = { id: "c1", type: "scan_apt", params: "{}", signedS, ...command };
-    const { id, type, params, ...signature } = await by.sign(toSign);
+    const { id, type, params, ...signature } = by.sign(toSign);
     return { id, type, params, signed: { ...signature, agentId: AGENT_ID, createdAt: null } };
   };
   const reasons = () => log.told("command refused").map(({ reason }) => reason);
@@ -99,7 +99,7 @@ Deno.test("verify() lets a server without keys run what only reads, as far as th
 
 Deno.test("verify() looks the key up on the first signed command, and runs what was signed", async () => {
   const { verify, signed, server, keyRing } = setUp({ keys: [A] });
-  const command = await signed(A, { params: '{"b":[1.0],"a":"<"}' });
+  const command = signed(A, { params: '{"b":[1.0],"a":"<"}' });
   const { commands, rejected } = await verify(only(command));
   assertEquals(commands, [{ ...command, params: '{"a":"\\u003c","b":[1]}' }]);
   assertEquals([rejected, server.calls, keyRing.keys?.trust.pinned], [[], 1, A.key]);
@@ -107,7 +107,7 @@ Deno.test("verify() looks the key up on the first signed command, and runs what 
 
 Deno.test("verify() runs a command without parameters with none", async () => {
   const { verify, signed } = setUp({ keys: [A] });
-  const { commands } = await verify(only(await signed(A, { params: "null" })));
+  const { commands } = await verify(only(signed(A, { params: "null" })));
   assertEquals(commands.map(({ params }) => params), ["{}"]);
 });
 
@@ -139,7 +139,7 @@ Deno.test("verify() names the clock of the host where it is the cause", async ()
   await keyRing.lookUp(NEVER);
   const nowMs = system.clock.nowMs();
   const why = async (agoS: number, serverAtMs?: number) => {
-    const { rejected } = await verify(only(await signed(A, {}, agoS)), serverAtMs);
+    const { rejected } = await verify(only(signed(A, {}, agoS)), serverAtMs);
     return rejected[0]?.why;
   };
   const hour = 3_600;
@@ -163,7 +163,7 @@ Deno.test("verify() puts a command off while the server does not say its keys, a
   await keyRing.lookUp(NEVER);
   server.isDown = true;
   server.keys = [A, B];
-  const command = await signed(B);
+  const command = signed(B);
   await system.clock.advance(60_000);
   assertEquals(await verify(only(command)), only());
   assertEquals([server.calls, log.told("command refused")], [1, []]);
@@ -178,9 +178,9 @@ Deno.test("verify() puts a command off while the server does not say its keys, a
 
 Deno.test("verify() refuses a command whose key the server does not have, and asks once per five minutes", async () => {
   const { system, verify, signed, server, reasons } = setUp({ keys: [A] });
-  await verify(only(await signed(B, { id: "c1" })));
+  await verify(only(signed(B, { id: "c1" })));
   await system.clock.advance(60_000);
-  await verify(only(await signed(B, { id: "c2" })));
+  await verify(only(signed(B, { id: "c2" })));
   assertEquals([reasons(), server.calls], [["unknown_key"], 1]);
   await system.clock.advance(300_000);
   await verify(only());
@@ -190,7 +190,7 @@ Deno.test("verify() refuses a command whose key the server does not have, and as
 Deno.test("verify() gives a command up after half an hour without an answer about the keys", async () => {
   const { system, verify, signed, server, reasons } = setUp({ keys: [A] });
   server.isDown = true;
-  await verify(only(await signed(A)));
+  await verify(only(signed(A)));
   await system.clock.advance(30 * 60_000 - 1);
   await verify(only());
   assertEquals(reasons(), []);
@@ -222,7 +222,7 @@ Deno.test("verify() puts everything off while the disk cannot be read, and end()
 Deno.test("verify() runs nothing before the pinned key is on disk", async () => {
   const { system, verify, signed } = setUp({ keys: [A] });
   system.files.fail("save the server's keys", "full");
-  const command = await signed(A);
+  const command = signed(A);
   assertEquals(await verify(only(command)), only());
   system.files.heal("save the server's keys");
   assertEquals((await verify(only())).commands, [command]);

@@ -36,6 +36,23 @@ Deno.test("docs/redflag-server.md has every trap, and says how or that it is not
   }
 });
 
+Deno.test("docs/redflag-server.md lists every test of a trap, and each trap has one", async () => {
+  const named = [
+    ...(await testTexts()).matchAll(/Deno\.test\(\s*["'](trap (\d+): .*?)["'], (?:async )?\(/g),
+  ]
+    .map(([, name = "", number]) => ({ name, number: Number(number) }));
+  const text = await Deno.readTextFile(new URL("redflag-server.md", DOCS));
+  const listed = [...text.replaceAll(/\n +/g, " ").matchAll(/^- (\d+): (`trap .*)$/gm)];
+  assertEquals(
+    listed.map(([, number]) => Number(number)),
+    Array.from({ length: 37 }, (_, n) => n + 1),
+  );
+  for (const [, number, names = ""] of listed) {
+    const found = named.filter((test) => test.number === Number(number)).map(({ name }) => name);
+    assertEquals([...names.matchAll(/`(.*?)`/g)].map(([, name]) => name), found.toSorted());
+  }
+});
+
 Deno.test("docs/configuration.md lists every setting with its default, and no other", async () => {
   const lines = (await Deno.readTextFile(new URL("configuration.md", DOCS))).split("\n");
   const listed = lines.map((line) => /^\| `([a-z_]+\.[a-z_]+)` +\| (.*?) *\|/.exec(line)?.slice(1))

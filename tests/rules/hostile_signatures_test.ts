@@ -6,7 +6,7 @@ import { type CommandToSign, SigningServer } from "../fakes/signing_server.ts";
 import { INTERVAL_MS } from "../fakes/breaker_numbers.ts";
 import { AGENT_ID, inWorld, type World } from "../fakes/world.ts";
 
-const [OWN, OTHER] = await Promise.all([SigningServer.create(0), SigningServer.create(1)]);
+const [OWN, OTHER] = [new SigningServer(0), new SigningServer(1)];
 
 /** What `GET /public-keys` says of them; the first is the primary one. */
 function keysOf(...servers: readonly SigningServer[]): unknown[] {
@@ -28,16 +28,16 @@ interface Sent {
 }
 
 /** A command that was signed `agoS` seconds ago, for this agent. */
-async function signed(
+function signed(
   world: World,
   id: string,
   { by = OWN, agoS = 0, ...changed }: Partial<CommandToSign> & {
     by?: SigningServer;
     agoS?: number;
   } = {},
-): Promise<Sent> {
+): Sent {
   const signedS = Math.floor(world.system.clock.nowMs() / 1_000) - agoS;
-  const { params, signature, keyId, signedAt, type } = await by.sign({
+  const { params, signature, keyId, signedAt, type } = by.sign({
     id,
     type: "install_updates",
     params: "{}",
@@ -60,7 +60,7 @@ function inSignedWorld(story: (world: World) => Promise<void>): Promise<void> {
     const before = world.checkIns();
     world.server.publicKeys = keysOf(OWN);
     await world.advance(LOOK_UP_EVERY_MS);
-    world.server.send(await signed(world, "last"));
+    world.server.send(signed(world, "last"));
     await world.advance(INTERVAL_MS * 2);
     assert(world.checkIns() >= before + 2);
     assertEquals(world.ran.filter((id) => id === "last"), ["last"]);
@@ -83,7 +83,7 @@ async function refusalOf(world: World, command: Sent): Promise<unknown> {
 
 Deno.test("a command with a wrong signature, or none, is refused", () =>
   inSignedWorld(async (world) => {
-    const good = await signed(world, "c1");
+    const good = signed(world, "c1");
     const text = String(good["signature"]);
     const flipped = `${text[0] === "0" ? "1" : "0"}${text.slice(1)}`;
     assertEquals(await refusalOf(world, { ...good, signature: flipped }), "bad_signature");
@@ -98,10 +98,10 @@ Deno.test("a command with a wrong signature, or none, is refused", () =>
 
 Deno.test("a command under a stolen id, type or agent is refused", () =>
   inSignedWorld(async (world) => {
-    const good = await signed(world, "c1");
+    const good = signed(world, "c1");
     assertEquals(await refusalOf(world, { ...good, id: "c2" }), "bad_signature");
     assertEquals(await refusalOf(world, { ...good, id: "c3", type: "reboot" }), "bad_signature");
-    const others = await signed(world, "c4", { agentId: "7c0f4e2a-9b31-4d55-8a6e-1f2c3d4e5f60" });
+    const others = signed(world, "c4", { agentId: "7c0f4e2a-9b31-4d55-8a6e-1f2c3d4e5f60" });
     assertEquals(await refusalOf(world, others), "bad_signature");
     const named = { ...others, id: "c5", agent_id: "7c0f4e2a-9b31-4d55-8a6e-1f2c3d4e5f60" };
     assertEquals(await refusalOf(world, named), "other_agent");
@@ -110,17 +110,17 @@ Deno.test("a command under a stolen id, type or agent is refused", () =>
 Deno.test("a command in one of RedFlag's earlier signed forms is refused", () =>
   inSignedWorld(async (world) => {
     const signedS = Math.floor(world.system.clock.nowMs() / 1_000);
-    const v2 = await signed(world, "c1", {
+    const v2 = signed(world, "c1", {
       message: ({ hash }) => `c1:install_updates:${hash}:${signedS}`,
     });
     assertEquals(await refusalOf(world, v2), "bad_signature");
-    const v1 = await signed(world, "c2", { message: ({ hash }) => `c2:install_updates:${hash}` });
+    const v1 = signed(world, "c2", { message: ({ hash }) => `c2:install_updates:${hash}` });
     assertEquals(await refusalOf(world, { ...v1, signed_at: null }), "malformed");
   }));
 
 Deno.test("a command that is replayed runs once: in one answer, minutes and hours later", () =>
   inSignedWorld(async (world) => {
-    const command = await signed(world, "c1");
+    const command = signed(world, "c1");
     world.server.send(command, command);
     await world.advance(INTERVAL_MS);
     world.server.send(command);
@@ -139,12 +139,12 @@ Deno.test("a command that is replayed runs once: in one answer, minutes and hour
 
 Deno.test("a command from the past or the future is refused, and the clock is named where it is the cause", () =>
   inSignedWorld(async (world) => {
-    assertEquals(await refusalOf(world, await signed(world, "c1", { agoS: 15_000 })), "too_old");
-    const early = await signed(world, "c2", { agoS: -3_600 });
+    assertEquals(await refusalOf(world, signed(world, "c1", { agoS: 15_000 })), "too_old");
+    const early = signed(world, "c2", { agoS: -3_600 });
     assertEquals(await refusalOf(world, early), "from_the_future");
     world.server.dateAheadMs = 3_600_000;
     assertEquals(
-      await refusalOf(world, await signed(world, "c3", { agoS: -3_600 })),
+      await refusalOf(world, signed(world, "c3", { agoS: -3_600 })),
       "from_the_future",
     );
     const why = String(world.log.told("command refused").at(-1)?.["why"]);
@@ -154,14 +154,14 @@ Deno.test("a command from the past or the future is refused, and the clock is na
 Deno.test("params in another order run, and other params, or {} for null, do not", () =>
   inSignedWorld(async (world) => {
     const params = '{"subsystem":"apt","note":"a < b & c"}';
-    const reordered = await signed(world, "c1", { params });
+    const reordered = signed(world, "c1", { params });
     world.server.send({ ...reordered, params: { note: "a < b & c", subsystem: "apt" } });
-    world.server.send(await signed(world, "c2", { params: "null" }));
+    world.server.send(signed(world, "c2", { params: "null" }));
     await world.advance(INTERVAL_MS * 2);
     assertEquals(world.ran, ["c1", "c2"]);
-    const empty = await signed(world, "c3", { params: "null" });
+    const empty = signed(world, "c3", { params: "null" });
     assertEquals(await refusalOf(world, { ...empty, params: {} }), "bad_signature");
-    const more = await signed(world, "c4", { params });
+    const more = signed(world, "c4", { params });
     const changed = { ...more, params: { subsystem: "dnf", note: "a < b & c" } };
     assertEquals(await refusalOf(world, changed), "bad_signature");
   }));
@@ -170,16 +170,16 @@ Deno.test("a swapped key is not trusted: all commands are refused until the serv
   inSignedWorld(async (world) => {
     world.server.publicKeys = keysOf(OTHER);
     // Its command names the new key, so the keys are looked up, and the pinned one is not among them.
-    const forged = await signed(world, "c1", { by: OTHER });
+    const forged = signed(world, "c1", { by: OTHER });
     await world.advance(LEAST_BETWEEN_LOOK_UPS_MS);
     assertEquals(await refusalOf(world, forged), "key_changed");
     assertEquals(world.log.told("server shows an unknown key: commands are refused").length, 1);
-    assertEquals(await refusalOf(world, await signed(world, "c2")), "key_changed");
+    assertEquals(await refusalOf(world, signed(world, "c2")), "key_changed");
     // Reporting goes on; and the agent recovers by itself.
     world.server.publicKeys = keysOf(OWN);
-    world.server.send(await signed(world, "c3"));
+    world.server.send(signed(world, "c3"));
     await world.advance(LEAST_BETWEEN_LOOK_UPS_MS + INTERVAL_MS * 2);
-    world.server.send(await signed(world, "c4"));
+    world.server.send(signed(world, "c4"));
     await world.advance(INTERVAL_MS * 2);
     assert(world.ran.includes("c4"));
     assertEquals(world.log.told("server shows a trusted key again").length, 1);
@@ -188,7 +188,7 @@ Deno.test("a swapped key is not trusted: all commands are refused until the serv
 Deno.test("a key that the server announces beside the pinned one is followed, as a security event", () =>
   inSignedWorld(async (world) => {
     world.server.publicKeys = keysOf(OTHER, OWN);
-    world.server.send(await signed(world, "c1", { by: OTHER }), await signed(world, "c2"));
+    world.server.send(signed(world, "c1", { by: OTHER }), signed(world, "c2"));
     await world.advance(INTERVAL_MS * 2);
     assertEquals(world.ran.toSorted(), ["c1", "c2"]);
     const accepted = world.log.told("server key accepted: a trusted one announces it");

@@ -39,7 +39,7 @@ export const FAULTS = [
 
 /**
  * What only a server of 0.2 has or minds: its own troubles and its operators', requests that arrive when
- * nobody waits for them, and lists that are not whole.
+ * nobody waits for them, lists that are not whole, keys that change, and commands that others make.
  */
 export const FAULTS_02 = [
   "server_restart",
@@ -50,6 +50,10 @@ export const FAULTS_02 = [
   "secret_changes",
   "requests_late",
   "scan_partial",
+  "key_rotated",
+  "key_swapped",
+  "commands_forged",
+  "clock_off",
 ] as const;
 
 /** One of them. */
@@ -107,6 +111,10 @@ const LENGTHS: Readonly<Record<Fault, readonly [number, number]>> = {
   secret_changes: [MINUTE_MS, 4 * HOUR_MS],
   requests_late: [MINUTE_MS, 2 * HOUR_MS],
   scan_partial: [HOUR_MS, 2 * DAY_MS],
+  key_rotated: [HOUR_MS, 2 * DAY_MS],
+  key_swapped: [10 * MINUTE_MS, 2 * DAY_MS],
+  commands_forged: [HOUR_MS, DAY_MS],
+  clock_off: [HOUR_MS, DAY_MS],
 };
 
 /** On average so many a day. */

@@ -147,13 +147,23 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("a refresh token is used that is not on disk", [
     "connection/token_rotation.ts",
-    "const stored = await this.#readStored();",
-    "await this.#readStored();\n    const stored = this.#identity.refreshToken;",
+    "this.#stored = storedTokensOf(isOwn ? found : this.#identity);",
+    "this.#stored = storedTokensOf(this.#identity);",
   ]),
   mutant("a token that a late renewal made worthless is final", [
-    "connection/token_rotation.ts",
-    'if (answer.kind !== "unauthorized" || spent?.successor !== stored) return answer;',
-    'if (answer.kind !== "never" || spent === null) return answer;',
+    "connection/rotation_rule.ts",
+    "if (spare?.of !== token) return memory;",
+    'if (spare?.of !== "none") return memory;',
+  ]),
+  mutant("a process does not know the predecessor of a token that it finds", [
+    "connection/rotation_rule.ts",
+    ': { current, kind: "doubtful", previous: token },',
+    ': { current, kind: "unsent" },',
+  ]),
+  mutant("a new token is used while a request with its predecessor is on its way", [
+    "connection/rotation_rule.ts",
+    "if (ports.nowMs() < memory.quietAtMs) {",
+    "if (ports.nowMs() < -1) {",
   ]),
   mutant("a command that comes again runs again", [
     "buffer/journal.ts",
@@ -210,5 +220,65 @@ export const MUTANTS: readonly Mutant[] = [
     '      case "operator_required":\n      case "circuit_open":',
     '      case "operator_required":\n        return { outcome: { kind: "delivered", isLast: false }, ' +
     'verdict: "neutral" };\n      case "circuit_open":',
+  ]),
+  mutant("a key that nobody announced is believed", [
+    "server/key_trust.ts",
+    "if (!after.some((key) => includes(before, key))) return refuseKeys(trust, after);",
+    "if (after.length === 0) return refuseKeys(trust, after);",
+  ]),
+  mutant("a retired key still counts", [
+    "server/key_trust.ts",
+    '      pinned: primary,\n      source: isPinned ? trust.source : "announcement",\n      others,',
+    '      pinned: primary,\n      source: isPinned ? trust.source : "announcement",\n' +
+    "      others: [...others, ...before.filter((key) => !includes(after, key))],",
+  ]),
+  mutant("a key that is announced is not accepted", [
+    "server/key_trust.ts",
+    '      source: isPinned ? trust.source : "announcement",\n      others,',
+    '      source: isPinned ? trust.source : "announcement",\n      others: trust.others,',
+  ]),
+  mutant("a trusted key that is back goes unnoticed", [
+    "server/key_trust.ts",
+    "      others,\n      refusedKeyIds: [],\n    },\n    events: [\n      ...(trust.refused",
+    "      others,\n      refusedKeyIds: trust.refusedKeyIds,\n    },\n    events: [\n      ...(trust.refused",
+  ]),
+  mutant("unsigned commands run although the server has shown a key", [
+    "server/key_trust.ts",
+    'if (reason !== "unsigned" || trust.isRatcheted) return',
+    'if (reason !== "unsigned") return',
+  ]),
+  mutant("any signature with the id of a trusted key is valid", [
+    "server/command_signature.ts",
+    'if (!isValid) return refuse("bad_signature"',
+    'if (!isValid && signedS < 0) return refuse("bad_signature"',
+  ]),
+  mutant("a signature is valid for every agent", [
+    "server/command_signature.ts",
+    'message: encode([agentId, command.id, command.type, paramsHash, signedS].join(":")),',
+    'message: encode([agentId, command.id, command.type, paramsHash, signedS].join(":")),\n  }) ||\n' +
+    "    await cryptography.verifyEd25519({\n    publicKey: Uint8Array.fromHex(key.publicKey),\n" +
+    "    signature: Uint8Array.fromHex(signature),\n    message: encode(\n" +
+    '      ["00000000-0000-4000-8000-000000000000", command.id, command.type, paramsHash, signedS]\n' +
+    '        .join(":"),\n    ),',
+  ]),
+  mutant("an old signature counts", [
+    "server/command_signature.ts",
+    'if (ageMs > LONGEST_AGE_MS) return refuse("too_old"',
+    'if (ageMs > 100 * LONGEST_AGE_MS) return refuse("too_old"',
+  ]),
+  mutant("a signature from the future counts", [
+    "server/command_signature.ts",
+    "if (ageMs < -LONGEST_LEAD_MS) {",
+    "if (ageMs < -100 * LONGEST_LEAD_MS) {",
+  ]),
+  mutant("a refused command leaves no security event", [
+    "loop/command_verification.ts",
+    'log.warning("command refused", {',
+    'log.debug("command refused", {',
+  ]),
+  mutant("an unknown key is not looked up", [
+    "loop/command_verification.ts",
+    "await keyRing.lookUp(context.signal);",
+    "",
   ]),
 ];

@@ -3,6 +3,7 @@
 import { Sim } from "./sim.ts";
 import { beginRapid, HOUR_MS, MINUTE_MS, must, type Scenario } from "./scenario.ts";
 import { SCENARIOS_02 } from "./scenarios_02.ts";
+import { SCENARIOS_KEYS } from "./scenarios_keys.ts";
 import type { Age } from "./sim_commands.ts";
 import type { RequestFate } from "./sim_network.ts";
 import { POISON } from "./sim_server.ts";
@@ -307,6 +308,7 @@ export const SCENARIOS: readonly Scenario[] = [
   breaksOverReports,
   badItem,
   ...SCENARIOS_02,
+  ...SCENARIOS_KEYS,
 ];
 
 /** Plays a story with a seed; throws the violation it ends in. */

@@ -147,27 +147,60 @@ const stillOpen: Scenario = {
   },
 };
 
-const lateRenewal: Scenario = {
-  name: "a renewal that the server handles after a later one costs no tokens",
-  ages: ["0.2"],
-  async play(sim) {
-    await sim.run(10 * MINUTE_MS);
-    let renewals = 0;
-    sim.fate = ({ url }) => {
-      if (!url.endsWith("/renew")) return null;
-      renewals += 1;
-      return renewals === 1 ? { kind: "arrives_late", ms: HOUR_MS } : null;
-    };
-    sim.server.revokeAccess();
-    await sim.run(sim.clock.trueMs + 2 * HOUR_MS);
-    sim.server.revokeAccess();
-    await sim.run(sim.clock.trueMs + 20 * MINUTE_MS);
-    must(renewals >= 4, `${renewals} renewals`);
-    must(cause(sim) === null, `it says ${cause(sim)}`);
-    const sinceMs = sim.clock.monotonicMs() - (sim.agent?.loop.state.lastCheckInAtMs ?? 0);
-    must(sinceMs < 10 * MINUTE_MS, "it is not back");
-  },
-};
+/** A renewal that the server handles an hour after the agent has given up on it, and renewed again. */
+function lateRenewal(name: string, then: (sim: Sim) => Promise<void>): Scenario {
+  return {
+    name,
+    ages: ["0.2"],
+    async play(sim) {
+      await sim.run(10 * MINUTE_MS);
+      let renewals = 0;
+      sim.fate = ({ url }) => {
+        if (!url.endsWith("/renew")) return null;
+        renewals += 1;
+        return renewals === 1 ? { kind: "arrives_late", ms: HOUR_MS } : null;
+      };
+      sim.server.revokeAccess();
+      await sim.run(sim.clock.trueMs + 20 * MINUTE_MS);
+      must(renewals === 2, `${renewals} renewals`);
+      await then(sim);
+      sim.server.revokeAccess();
+      await sim.run(sim.clock.trueMs + 20 * MINUTE_MS);
+      must(cause(sim) === null, `it says ${cause(sim)}`);
+      const sinceMs = sim.clock.monotonicMs() - (sim.agent?.loop.state.lastCheckInAtMs ?? 0);
+      must(sinceMs < 10 * MINUTE_MS, "it is not back");
+    },
+  };
+}
+
+const lateRenewals: readonly Scenario[] = [
+  lateRenewal(
+    "a renewal that the server handles after a later one costs no tokens",
+    (sim) => sim.run(sim.clock.trueMs + 2 * HOUR_MS),
+  ),
+  lateRenewal(
+    "a renewal that the server handles after two later ones costs no tokens",
+    async (sim) => {
+      sim.server.revokeAccess();
+      await sim.run(sim.clock.trueMs + 2 * HOUR_MS);
+    },
+  ),
+  lateRenewal(
+    "a renewal that the server handles after a later one and a restart costs no tokens",
+    async (sim) => {
+      sim.kill();
+      await sim.run(sim.clock.trueMs + 7 * HOUR_MS);
+    },
+  ),
+  lateRenewal(
+    "a renewal that the server handles after a later one, on the day before a restart, costs none",
+    async (sim) => {
+      await sim.run(sim.clock.trueMs + 7 * HOUR_MS);
+      sim.kill();
+      await sim.run(sim.clock.trueMs + 10 * MINUTE_MS);
+    },
+  ),
+];
 
 const youngServer: Scenario = {
   name: "a server that starts anew and halves its limits turns no report away",
@@ -249,7 +282,7 @@ export const SCENARIOS_02: readonly Scenario[] = [
   fullDisk,
   lostRenewals,
   redelivery,
-  lateRenewal,
+  ...lateRenewals,
   ownResult,
   stillOpen,
   youngServer,

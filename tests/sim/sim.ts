@@ -17,12 +17,22 @@ import { FakeSystem, MACHINE_ID, seededRandom, UNSUPERVISED } from "../fakes/sys
 import type { Episode, Fault } from "./episodes.ts";
 import { fateOf } from "./fates.ts";
 import { Gate } from "./gate.ts";
+import {
+  beginRotation,
+  beginSwap,
+  endRotation,
+  endSwap,
+  forgeCommands,
+  setClockOff,
+} from "./key_faults.ts";
 import { type Ending, Monitor, ORIGIN, Violation } from "./monitor.ts";
 import { SimClock } from "./sim_clock.ts";
 import { SimDisk } from "./sim_disk.ts";
 import { setServerFault } from "./server_faults.ts";
+import { CommandWatch } from "./command_watch.ts";
 import { ServerWatch } from "./server_watch.ts";
 import type { Age, ServerCommand } from "./sim_commands.ts";
+import { SIM_AGENT } from "./sim_keys.ts";
 import {
   aptLists,
   dnfLists,
@@ -39,7 +49,6 @@ import { textOf } from "../fakes/response.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 const STATE = "/var/lib/pennon";
-const AGENT_ID = "3f0c2e8e-8f5d-4c58-9d0e-6f6f0c1f7a11";
 const LIMITS = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
 const LISTS_MS = 12 * 3_600_000;
 const YEARS_MS = 10 * 365 * 86_400_000;
@@ -58,6 +67,7 @@ export class Sim {
   readonly trace = new Trace(() => this.clock.trueMs);
   readonly monitor: Monitor;
   readonly watch: ServerWatch;
+  readonly commands: CommandWatch;
   /** Updates that are installed, or were withdrawn, as `type/name`; the server's rows may not know. */
   readonly withdrawn = new Set<string>();
   readonly random: Random;
@@ -65,8 +75,6 @@ export class Sim {
   readonly runs = new Map<string, number>();
   /** Texts of events that were put into the buffer. */
   readonly piled: string[] = [];
-  /** Commands that a living agent took while its disk was well. */
-  readonly taken = new Set<string>();
   /** The first process dies at this call of a port. */
   crashAtCall = Infinity;
   /** Overrides the fate of requests, for scenarios. */
@@ -87,9 +95,11 @@ export class Sim {
     this.server = new SimServer(() => this.clock.serverNowMs, this.random() < 0.5, age);
     this.monitor = new Monitor(this.clock, (what) => this.fail(what));
     this.watch = new ServerWatch({ ...this, fail: (what) => this.fail(what) });
+    this.commands = new CommandWatch({ ...this, fail: (what) => this.fail(what) });
     this.trace.onMessage = (message, fields) => {
       if (message === "step failed") this.fail("a step failed");
       this.monitor.logged(message, fields);
+      this.commands.logged(message, fields);
     };
     this.disk.onLost = (what) => this.fail(what);
     for (const path of [...PROGRAMS, "/var/lib/rpm/rpmdb.sqlite"]) this.disk.texts.set(path, "");
@@ -108,15 +118,17 @@ export class Sim {
 
   /** Enrols the host and starts the agent. */
   async begin(): Promise<void> {
-    // No setting allows it: its server has no key, and commands that change something are not signed.
     const { config } = await loadConfig(new FakeSystem());
-    this.#config = { ...config, commands: { unsigned: "all" } };
+    // No setting allows it: a server of 0.1 has no key, and commands that change something are not signed.
+    const hasKey = this.server.age === "0.2";
+    this.#config = hasKey ? config : { ...config, commands: { unsigned: "all" } };
     const system = { files: this.disk.files(new Gate(() => {})) };
     await saveIdentity(system, STATE, {
-      agentId: AGENT_ID,
+      agentId: SIM_AGENT,
       serverUrl: ORIGIN,
       accessToken: this.server.enrol(SIM_MACHINE),
       refreshToken: FIRST_REFRESH_TOKEN,
+      isRefreshTokenUnsent: true,
       intervalMs: 300_000,
     });
     await this.start();
@@ -133,7 +145,7 @@ export class Sim {
   }
 
   queue(command: ServerCommand): void {
-    this.server.commands.add(command);
+    this.server.queue(command);
   }
 
   /** Schedules what goes wrong. */
@@ -174,6 +186,15 @@ export class Sim {
         this.monitor.excuse();
         this.clock.wallOffsetMs = this.random() < 0.5 ? YEARS_MS : -YEARS_MS;
         return;
+      case "clock_off":
+        this.monitor.excuse();
+        return setClockOff(this);
+      case "key_rotated":
+        return beginRotation(this);
+      case "key_swapped":
+        return beginSwap(this);
+      case "commands_forged":
+        return forgeCommands(this, toMs);
       case "suspend":
         return this.#suspend(toMs - this.clock.trueMs);
       case "backlog":
@@ -188,7 +209,9 @@ export class Sim {
     if (this.isActive(fault)) return;
     this.trace.note(`--- ${fault} is over`);
     setServerFault(this.server, fault, false);
-    if (fault === "clock_jump") {
+    if (fault === "key_rotated") return endRotation(this);
+    if (fault === "key_swapped") return endSwap(this);
+    if (fault === "clock_jump" || fault === "clock_off") {
       this.clock.wallOffsetMs = 0;
       this.monitor.excuse();
     }
@@ -388,7 +411,7 @@ export class Sim {
       if (asked > 0 && (path !== "health" || response.status === 503)) {
         monitor.asked(path, asked, response.status === 503);
       }
-      this.#noteCommands(response);
+      this.commands.answered(response, this.#gate, () => this.isActive("late"));
       return response;
     } catch (error) {
       const reason = error instanceof HttpError ? error.reason : String(error);
@@ -400,32 +423,6 @@ export class Sim {
     }
   }
 
-  /** Commands that reach a living agent must be in its journal as soon as the disk is well. */
-  #noteCommands(response: HttpResponse): void {
-    const body = textOf(response);
-    if (!body.includes('"commands":[{')) return;
-    const gate = this.#gate;
-    const ids: string[] = JSON.parse(body).commands.map(({ id }: ServerCommand) => id);
-    const look = (isWell: boolean): void => {
-      if (gate.isDead) return;
-      // Held in memory until the disk takes it, which it is asked every 10 s.
-      if (this.disk.fault !== null) return void this.clock.after(60_000, () => look(false));
-      if (!isWell) return void this.clock.after(20_000, () => look(true));
-      for (const id of ids) {
-        if (this.#commandState(id) === undefined) this.fail(`command ${id} is not in the journal`);
-        this.taken.add(id);
-        this.watch.journalled(id);
-      }
-    };
-    // In time: an answer that comes after the agent has given up on it is lost.
-    this.clock.after(1, () => this.isActive("late") || look(true));
-  }
-
-  #commandState(id: string): string | undefined {
-    const [row] = this.disk.database.all("SELECT state FROM commands WHERE id = ?", id);
-    return row === undefined ? undefined : String(row["state"]);
-  }
-
   /** Something that must not be done twice. */
   #installer(system: System): CommandHandler {
     return {
@@ -434,7 +431,8 @@ export class Sim {
         const count = (this.runs.get(command.id) ?? 0) + 1;
         this.runs.set(command.id, count);
         if (count > 1) this.fail(`command ${command.id} was run ${count} times`);
-        if (this.#commandState(command.id) !== "started") {
+        this.commands.accepted(command.id);
+        if (this.commands.stateOf(command.id) !== "started") {
           this.fail(`command ${command.id} runs and is not written down`);
         }
         await system.clock.sleep(1_000 + this.random() * 300_000, new AbortController().signal);

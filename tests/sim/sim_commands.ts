@@ -8,6 +8,17 @@ export interface ServerCommand {
   readonly id: string;
   readonly type: string;
   readonly params: Readonly<Record<string, unknown>> | null;
+  /** At 0.2. */
+  readonly signed?: Signing;
+}
+
+/** What a server of 0.2 sends with a command. */
+export interface Signing {
+  readonly signature: string;
+  readonly key_id: string;
+  readonly signed_at: string;
+  readonly agent_id: string;
+  readonly created_at: string;
 }
 
 type CommandState = "pending" | "sent" | "received" | "completed" | "failed" | "timed_out";

@@ -14,6 +14,8 @@ export class SimDisk {
   fault: DiskFault = null;
   /** When its files were changed, as far as anybody asks. */
   modifiedMs: () => number = () => 0;
+  /** Called with each file that was written, and its text. */
+  onWritten: (path: string, text: string) => void = () => {};
   /** Told of what an agent has lost without dying. */
   onLost: (what: string) => void = () => {};
 
@@ -43,7 +45,11 @@ export class SimDisk {
           return text === undefined ? undefined : new TextEncoder().encode(text);
         }),
       trace: () => read(() => ({ steps: [], isWhole: true })),
-      writeText: (purpose, path, text) => write(purpose, () => void this.texts.set(path, text)),
+      writeText: (purpose, path, text) =>
+        write(purpose, () => {
+          this.texts.set(path, text);
+          this.onWritten(path, text);
+        }),
       createBytes: (purpose) => write(purpose, () => {}),
       appendText: async (purpose, path, text) => {
         const whole = (this.texts.get(path) ?? "") + text;

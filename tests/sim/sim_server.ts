@@ -2,7 +2,8 @@
 
 import type { HttpRequest, HttpResponse } from "../../src/system/http.ts";
 import { response } from "../fakes/response.ts";
-import { type Age, SimCommands } from "./sim_commands.ts";
+import { type Age, type ServerCommand, SimCommands } from "./sim_commands.ts";
+import { type Forgery, SimKeys } from "./sim_keys.ts";
 import { SimPackages } from "./sim_packages.ts";
 import { SimTokens } from "./sim_tokens.ts";
 import { SimWindow } from "./sim_window.ts";
@@ -14,6 +15,8 @@ const RENEWALS_PER_MINUTE = 20;
 const YOUNG_MS = 60_000;
 /** An agent asks for no more at a time. */
 const MOST_ASKED = 50;
+/** Commands that somebody who sees its answers keeps. */
+const MOST_SEEN = 20;
 /** Words that end a command; what else a log says, one of the two ages does not want. */
 const RESULTS: ReadonlySet<unknown> = new Set(["success", "failed", undefined]);
 
@@ -50,6 +53,7 @@ interface CheckInBody {
 export class SimServer {
   readonly commands: SimCommands;
   readonly packages = new SimPackages();
+  readonly keys: SimKeys;
   /** Every report that it stored, by its text, with how often. */
   readonly stored = new Map<string, number>();
   /** Commands that a log was stored of. */
@@ -60,6 +64,10 @@ export class SimServer {
   readonly refusals = new Map<string, number>();
   /** Ids of the commands in the check-in answers that it gave. */
   readonly handedOver = new Set<string>();
+  /** Some of the commands that it handed over last. */
+  seen: readonly ServerCommand[] = [];
+  /** Commands that somebody puts into the next answer. */
+  readonly replayed: ServerCommand[] = [];
   isConfigured = true;
   refusesUnwanted = true;
   /** Rapid polling that an answer with new commands asks for, whatever runs already. */
@@ -94,6 +102,8 @@ export class SimServer {
   onViolation: (what: string) => void = () => {};
   /** Called with the ids that a check-in lists as received, before the server acts on them. */
   onReceipts: (ids: ReadonlySet<string>) => void = () => {};
+  /** Called with each log of a command. */
+  onResult: (id: string, result: string | undefined) => void = () => {};
   /** Called for a request that a full window turned away. */
   onTurnedAway: (group: string) => void = () => {};
   readonly #tokens: SimTokens;
@@ -111,7 +121,16 @@ export class SimServer {
   constructor(nowMs: () => number, readonly isOld: boolean, age: Age = "0.1") {
     this.#nowMs = nowMs;
     this.commands = new SimCommands(nowMs, { age, isOld });
+    this.keys = new SimKeys(nowMs);
     this.#tokens = new SimTokens(nowMs);
+  }
+
+  /** A command for the agent; at 0.2 the server signs it, or somebody in its name does something else. */
+  queue(command: ServerCommand, forgery?: Forgery): void {
+    if (this.age === "0.1") return this.commands.add(command);
+    this.commands.add(
+      forgery === undefined ? this.keys.sign(command) : this.keys.forge(command, forgery),
+    );
   }
 
   get age(): Age {
@@ -173,7 +192,7 @@ export class SimServer {
     if (!this.isConfigured) return this.#answer(404, '{"error":"not configured"}');
     const route = path.slice(path.lastIndexOf("/") + 1);
     if (route === "renew") return this.#renew(request);
-    if (route === "public-key" || route === "public-keys") return this.#noKey();
+    if (route === "public-key" || route === "public-keys") return this.#shownKeys(route);
     const refusal = this.#authenticate(request) ?? this.#checkBinding(request) ??
       this.#checkDatabase(route);
     if (refusal !== null) return refusal;
@@ -280,11 +299,9 @@ export class SimServer {
     return this.#answer(200, JSON.stringify({ token: this.#tokens.renewAccess(), refresh_token }));
   }
 
-  /** It signs nothing. */
-  #noKey(): HttpResponse {
-    return this.age === "0.1"
-      ? this.#noRoute()
-      : this.#answer(503, '{"error":"signing service not configured","hint":"…"}');
+  #shownKeys(route: "public-key" | "public-keys"): HttpResponse {
+    if (this.age === "0.1") return this.#noRoute();
+    return this.#answer(200, route === "public-keys" ? this.keys.all() : this.keys.primary());
   }
 
   #noRoute(): HttpResponse {
@@ -314,8 +331,10 @@ export class SimServer {
     const received = this.commands.receive(told.received_command_ids ?? []);
     const { fresh, commands } = this.commands.take();
     for (const { id } of commands) this.handedOver.add(id);
+    const sent = [...commands, ...this.replayed.splice(0)];
+    this.seen = [...this.seen, ...commands].slice(-MOST_SEEN);
     this.#lastCheckIn = JSON.stringify({
-      commands,
+      commands: sent.map(({ signed, ...command }) => ({ ...command, ...signed })),
       ...this.#rapidPolling(told, { hasFresh: fresh > 0, isBusy: commands.length > 0 }),
       ...this.#acknowledge(told),
       ...received.length > 0 && {
@@ -372,7 +391,8 @@ export class SimServer {
   }
 
   #report(kind: string, body: string): HttpResponse {
-    if (body.includes(POISON)) {
+    // An event names a command that it is about, and is stored by another statement.
+    if (kind !== "events" && body.includes(POISON)) {
       this.#countRefusal(body);
       return this.#answer(500, '{"error":"violates check constraint"}');
     }
@@ -398,6 +418,7 @@ export class SimServer {
       this.onViolation(`command ${id} has two results`);
     }
     this.told.set(id, body);
+    this.onResult(id, result);
     const status = this.commands.conflict(id);
     if (status !== null) {
       this.#countRefusal(body);

@@ -130,6 +130,11 @@ export const LOG_MESSAGES = {
   "telemetry.delivered_again": "telemetry delivered again",
   "telemetry.part_rejected": "collector rejected a part",
   "telemetry.ended": "telemetry ended",
+  // Programs of the administrator.
+  "hook.started": "hook started",
+  "hook.finished": "hook finished",
+  "hook.failed": "hook failed",
+  "hook.not_started": "hook not started",
 } as const;
 
 /** A message of the log: the compiler accepts no other. */

@@ -3,12 +3,13 @@
  * environment. Asks no server.
  */
 
+import { type HookName, hookProgram } from "../config/locations.ts";
 import type { Config } from "../config/settings.ts";
 import { ALL_SETTINGS } from "../config/settings.ts";
 import { FileError } from "../system/files.ts";
 import type { CertificateFacts } from "../system/cryptography.ts";
 import type { System } from "../system/system.ts";
-import { readTrusted } from "../trusted_path.ts";
+import { programFault, readTrusted } from "../trusted_path.ts";
 import { didYouMean } from "../wording.ts";
 import { proxyFault, tlsFiles } from "./create_client.ts";
 
@@ -30,8 +31,27 @@ export async function checkForUse(
   const fault = serverUrl === null ? null : proxyFault(serverUrl, config);
   return {
     errors: [...tls.errors, ...fault === null ? [] : [fault]],
-    warnings: [...tls.warnings, ...await unknownVariables(system)],
+    warnings: [
+      ...tls.warnings,
+      ...await checkHooks(system, config.hooks),
+      ...await unknownVariables(system),
+    ],
   };
+}
+
+/** What keeps the agent from starting a program of `[hooks]`; it runs without. */
+async function checkHooks(system: System, hooks: Config["hooks"]): Promise<string[]> {
+  const wanted: readonly (readonly [HookName, boolean])[] = [
+    ["on_outage", hooks.onOutage],
+    ["on_security_update", hooks.onSecurityUpdate],
+  ];
+  const faults = await Promise.all(
+    wanted.filter(([, isWanted]) => isWanted).map(async ([name]) => {
+      const why = await programFault(system, { name, path: hookProgram(system, name) });
+      return why === null ? [] : [`hooks.${name} starts nothing: ${why}`];
+    }),
+  );
+  return faults.flat();
 }
 
 async function checkTls(system: System, tls: Config["tls"]): Promise<ConfigFindings> {

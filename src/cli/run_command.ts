@@ -3,6 +3,7 @@
 import { type Agent, openAgent } from "../agent/agent.ts";
 import { unknownVariables } from "../agent/config_check.ts";
 import { isSet } from "../config.ts";
+import { Hooks } from "../agent/hooks.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { openTelemetry, type Telemetry } from "../agent/telemetry.ts";
 import { secretsOf } from "../identity.ts";
@@ -53,11 +54,13 @@ export const runCommand: CliCommand = {
       const { agentId, serverUrl } = identity;
       const deps = { system, config, stateDirectory, log, secrets };
       const telemetry = await openTelemetry({ ...deps, agentId });
+      const known = { ...deps, log: telemetry.log };
+      const hooks = new Hooks({ ...known, settings: config.hooks, serverUrl });
       const agent = await openAgent({
-        ...deps,
+        ...known,
         identity,
-        log: telemetry.log,
         lock,
+        onScan: (report) => hooks.onScan(report),
         isSet: (path) => isSet(loaded, path),
       });
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
@@ -72,7 +75,7 @@ export const runCommand: CliCommand = {
       try {
         const once = given.flags.has("once");
         const onStop = () => void report("stopping");
-        return await untilStopped(system, log, { agent, telemetry, once, onStop });
+        return await untilStopped(system, log, { agent, telemetry, hooks, once, onStop });
       } finally {
         ended.abort();
         await watching;
@@ -100,9 +103,10 @@ function openLogFile(
 async function untilStopped(
   system: System,
   log: Log,
-  { agent, telemetry, once, onStop }: {
+  { agent, telemetry, hooks, once, onStop }: {
     agent: Agent;
     telemetry: Telemetry;
+    hooks: Hooks;
     once: boolean;
     onStop: () => void;
   },
@@ -128,6 +132,10 @@ async function untilStopped(
   const signals = { shutdownSignal: stop.signal, deadlineSignal: deadline.signal };
   // A stop request ends it beside the delivery, for which there is little time.
   const measuring = telemetry.run(AbortSignal.any([stop.signal, done.signal]));
+  const watching = hooks.run(
+    () => agent.loop.state,
+    { doneSignal: done.signal, shutdownSignal: stop.signal },
+  );
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
     const outcome = await work;
@@ -138,6 +146,7 @@ async function untilStopped(
     cancelDrain();
     done.abort(new Error("the agent stopped"));
     await measuring;
+    await watching;
     endListening();
     endHints();
   }

@@ -114,6 +114,22 @@ export function texts(allowed: string): Kind<readonly string[]> {
   return { allowed, read: readList, show: (list) => list.join(", ") };
 }
 
+/** Most arguments of a program. */
+const MOST_ARGUMENTS = 20;
+
+/** The arguments of a program, each as it is written; separated by commas in the environment. */
+export function argumentList(): Kind<readonly string[]> {
+  return {
+    allowed: `a list of at most ${MOST_ARGUMENTS} texts`,
+    read(written) {
+      const list = written === "" ? [] : typeof written === "string" ? written.split(",") : written;
+      if (!Array.isArray(list) || list.length > MOST_ARGUMENTS) return undefined;
+      return list.every((item) => typeof item === "string" && isPrintable(item)) ? list : undefined;
+    },
+    show: (list) => list.join(", "),
+  };
+}
+
 function readList(written: unknown): string[] | undefined {
   const list = typeof written === "string" ? written.split(",") : written;
   if (!Array.isArray(list) || list.length > 1_000) return undefined;

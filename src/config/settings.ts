@@ -4,6 +4,7 @@ import type { LogFormat, LogLevel } from "../log.ts";
 import { SCANNER_NAMES } from "../scanners/registry.ts";
 import type { UnsignedCommands } from "../server/key_trust.ts";
 import {
+  argumentList,
   choice,
   choices,
   duration,
@@ -208,6 +209,26 @@ export const SETTINGS = {
       summary: "Between two exports to the collector",
     }),
   },
+  hooks: {
+    onOutage: setting("hooks.on_outage", flag(), false, {
+      summary: "Start the program on_outage when an outage begins, and when it ends",
+    }),
+    onOutageArguments: setting("hooks.on_outage_arguments", argumentList(), [], {
+      summary: "Arguments of that program",
+    }),
+    outageAfterMs: setting("hooks.outage_after", duration("0s", "1d"), 75_000, {
+      summary: "The server is out for this long before the program is started",
+    }),
+    onSecurityUpdate: setting("hooks.on_security_update", flag(), false, {
+      summary: "Start the program on_security_update when a scan finds new security updates",
+    }),
+    onSecurityUpdateArguments: setting("hooks.on_security_update_arguments", argumentList(), [], {
+      summary: "Arguments of that program",
+    }),
+    timeoutMs: setting("hooks.timeout", duration("1s", "10m"), 30_000, {
+      summary: "Limit on one run of a program; after it the program is killed",
+    }),
+  },
   watchdog: {
     limitMs: setting("watchdog.limit", duration("5s", "1h"), 120_000, {
       summary: "The agent exits, to be restarted, if its event loop is blocked for this long",
@@ -222,6 +243,9 @@ export const SETTINGS = {
     }),
     file: setting("log.file", fileName(), null, {
       summary: "Log to this file in the state directory, too",
+    }),
+    eventLog: setting("log.event_log", flag(), false, {
+      summary: "Write errors to the Event Log of Windows, too",
     }),
     maxBytes: setting("log.max_size", size("64KiB", "1GiB"), 10 * 1_024 ** 2, {
       summary: "A log file of this size is renamed, and a new one begun",

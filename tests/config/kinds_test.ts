@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
+  argumentList,
   choice,
   choices,
   duration,
@@ -170,4 +171,16 @@ Deno.test("every kind reads what it shows, and never throws", () => {
       assert(read === undefined || Number.isFinite(read));
     }
   }));
+});
+
+Deno.test("argumentList() takes up to twenty arguments as they are written", () => {
+  const kind = argumentList();
+  assertEquals(kind.read([" a b ", "--c=d"]), [" a b ", "--c=d"]);
+  assertEquals(kind.read("--page,ops"), ["--page", "ops"]);
+  assertEquals([kind.read(""), kind.read([])], [[], []]);
+  assertEquals(kind.show(["--page", "ops"]), "--page, ops");
+  assertEquals(kind.read(Array(20).fill("a"))?.length, 20);
+  for (const wrong of [Array(21).fill("a"), ["a", ""], ["a\n"], [5], 5, null, {}, "a,,b"]) {
+    assertEquals(kind.read(wrong), undefined, JSON.stringify(wrong));
+  }
 });

@@ -7,7 +7,11 @@
  * may start can do anything, so the wall against code in the agent is the service manager's sandbox.
  */
 
+import { HOOK_PROGRAMS } from "../../src/config/locations.ts";
 import type { Target } from "./targets.ts";
+
+/** Those of the administrator: the agent checks their owners before each start (decision 0045). */
+const HOOKS = Object.values(HOOK_PROGRAMS);
 
 /** Programs by absolute path: no PATH is searched, and an absent one costs nothing. */
 const PROGRAMS = {
@@ -118,6 +122,6 @@ export function permissionFlags(target: Target): string[] {
   return [
     ...common,
     `--allow-env=${VARIABLES.join()}`,
-    `--allow-run=${PROGRAMS[target.os].join()}`,
+    `--allow-run=${[...PROGRAMS[target.os], ...HOOKS].join()}`,
   ];
 }

@@ -19,6 +19,7 @@ export const LOG_MESSAGES = {
   "agent.machine_id_shared": "machine id is not the host's own",
   "agent.file_unsafe": "file is not safe",
   "agent.service_manager_not_reached": "service manager not reached",
+  "agent.event_log_not_written": "event log not written",
   // The connection.
   "connection.not_reached": "server not reached",
   "connection.not_secure": "no secure connection to the server",

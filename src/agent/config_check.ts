@@ -34,6 +34,9 @@ export async function checkForUse(
     warnings: [
       ...tls.warnings,
       ...await checkHooks(system, config.hooks),
+      ...config.log.eventLog && system.os !== "windows"
+        ? ["log.event_log has no effect: only Windows has an Event Log"]
+        : [],
       ...await unknownVariables(system),
     ],
   };

@@ -10,7 +10,7 @@ import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { LogFile } from "../log_file.ts";
 import { stripControls } from "../strip_controls.ts";
-import type { System } from "../system/system.ts";
+import { SYSLOG_PRIORITY, type System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { type CommandSettings, openIdentity, openLog, openSettings } from "./command_setup.ts";
@@ -20,7 +20,7 @@ const DRAIN_MS = 4_000;
 
 /** Ends with 0 after a stop request, 129 after a hangup, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
-  usage: "[--once] [--log-file NAME]",
+  usage: "[--once] [--log-file NAME] [--event-log]",
   details: [
     "Checks in with the server, runs its commands and reports the results, until",
     "SIGTERM, SIGHUP or Ctrl-C. Then it delivers for at most 4 s and ends within",
@@ -31,10 +31,14 @@ export const runCommand: CliCommand = {
   options: [
     { name: "once", summary: "Run one cycle, then exit" },
     { name: "log-file", value: "NAME", summary: "Log to this file in the state directory, too" },
+    { name: "event-log", summary: "Write errors to the Event Log of Windows, too" },
   ],
   maxArguments: 0,
   async run(system, given) {
-    const settings = await openSettings(system, given, { "log.file": given.values["log-file"] });
+    const settings = await openSettings(system, given, {
+      "log.file": given.values["log-file"],
+      "log.event_log": given.flags.has("event-log") ? "true" : undefined,
+    });
     const identity = await openIdentity(system, settings, "run");
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
@@ -44,7 +48,7 @@ export const runCommand: CliCommand = {
     // Before anything is printed that may block.
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     for (const warning of await unknownVariables(system)) {
-      system.terminal.printError(`pennon: ${stripControls(warning)}`);
+      system.terminal.printError(`pennon: ${stripControls(warning)}`, SYSLOG_PRIORITY.warning);
     }
     const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>

@@ -166,6 +166,55 @@ async function logsAreInTheJournal({ machine }: World): Promise<void> {
   assertEquals(status.details.UnitFileState, "enabled");
 }
 
+/** What the journal has of the agent, at this priority and above. */
+async function journal({ machine }: World, priority: string): Promise<string> {
+  const words = ["_SYSTEMD_UNIT=pennon.service", "-p", priority, "--no-pager", "-o", "cat"];
+  return await machine.ask("journalctl", ...words);
+}
+
+/** A warning, an error of the log, and one of the command line, in either format of the log. */
+async function prioritiesAreInTheJournal(world: World): Promise<void> {
+  const { machine, server } = world;
+  await server.setFault({ mode: "status", status: 503 });
+  const line = "server answered with an error";
+  await until("warning", async () => (await journal(world, "warning")).includes(line) || undefined);
+  await server.setFault({ mode: "none" });
+  assert(!(await journal(world, "err")).includes(line));
+  assert(!(await journal(world, "warning")).includes("agent started"));
+  assert(!/^<\d>/m.test(await journal(world, "debug")));
+  const file = `${machine.root}/etc/pennon/config.toml`;
+  await Deno.writeTextFile(file, `${CONFIG}nonsense = 1\n`);
+  await machine.run("systemctl", "restart", "pennon");
+  assertStringIncludes(await journal(world, "err"), '"scanners.nonsense" is no setting');
+  await Deno.writeTextFile(file, CONFIG);
+  await machine.ask("systemctl", "restart", "pennon");
+}
+
+/** In an outage, as the account of the service and in its sandbox. */
+async function startsHooks(world: World): Promise<void> {
+  const { machine, server } = world;
+  const file = `${machine.root}/etc/pennon/config.toml`;
+  const program = `${machine.root}/etc/pennon/hooks/on_outage`;
+  await Deno.mkdir(`${machine.root}/etc/pennon/hooks`);
+  await Deno.writeTextFile(
+    program,
+    "#!/bin/sh\necho $PENNON_EVENT by $(id -un) > /var/lib/pennon/hook\n" +
+      "touch /etc/pennon/hooks/x 2>/dev/null || echo confined\n",
+  );
+  await Deno.chmod(program, 0o755);
+  await Deno.writeTextFile(file, `${CONFIG}[hooks]\non_outage = true\noutage_after = "1s"\n`);
+  await machine.ask("systemctl", "restart", "pennon");
+  await server.setFault({ mode: "reset" });
+  const line = (event: string) => new RegExp(`hook finished .*event=${event} .*output=confined`);
+  const says = async (event: string) => line(event).test(await journal(world, "info")) || undefined;
+  await until("hook of the beginning", () => says("outage_began"));
+  assertEquals(await machine.ask("cat", `${STATE}/hook`), "outage_began by pennon\n");
+  await server.setFault({ mode: "none" });
+  await until("hook of the end", () => says("outage_ended"));
+  await Deno.writeTextFile(file, CONFIG);
+  await machine.ask("systemctl", "restart", "pennon");
+}
+
 async function uninstalls({ machine }: World): Promise<void> {
   const unit = "/etc/systemd/system/pennon.service";
   await machine.ask("pennon", "service", "uninstall");
@@ -206,6 +255,8 @@ for (const suite of ["bookworm", "trixie"]) {
         await t.step("it is confined", () => isConfined(world));
         await t.step("it scans apt inside of its sandbox", () => scansApt(world));
         await t.step("its log is in the journal", () => logsAreInTheJournal(world));
+        await t.step("its log has priorities", () => prioritiesAreInTheJournal(world));
+        await t.step("it starts the hooks", () => startsHooks(world));
         await t.step("after kill -9 it is started again", () => restartsAfterKill(world));
         await t.step("the watchdog ends an agent that stands still", () => watchdogActs(world));
         await t.step("a stop delivers what is buffered", () => deliversAtStop(world));

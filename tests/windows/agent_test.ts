@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
 import { enveloped, hostTest, type WindowsHost } from "./windows_host.ts";
@@ -114,9 +114,40 @@ agentTest("an outage and a kill in it lose nothing", async (host, server) => {
   assertEquals([reports(id), server.state().violations], [1, []]);
 });
 
+agentTest(
+  "errors go to the Event Log by a played eventcreate, which Wine does not have",
+  async (host, server) => {
+    const eventcreate = await host.eventcreate("exit = 0");
+    await host.configure(SHORT_TIMES);
+    await register(host, server);
+    // Only an operator can help then.
+    await server.setFault({ mode: "status", status: 403 });
+    await whileRunning(host, async () => {
+      for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 100) {
+        if ((await eventcreate.runs()).length > 0) return;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }, ["--event-log"]);
+    const [{ argv } = { argv: [] }] = await eventcreate.runs();
+    assertEquals(
+      argv.slice(1, -1),
+      ["/l", "APPLICATION", "/so", "Pennon", "/t", "ERROR"]
+        .concat("/id", "1", "/d"),
+    );
+    assertMatch(
+      argv.at(-1) ?? "",
+      /^operator action required \(connection\.operator_required\); cause: /,
+    );
+  },
+);
+
 /** Runs the agent for as long as `work` takes, and kills it. */
-async function whileRunning(host: WindowsHost, work: () => Promise<void>): Promise<void> {
-  const agent = host.start(["run"]);
+async function whileRunning(
+  host: WindowsHost,
+  work: () => Promise<void>,
+  options: readonly string[] = [],
+): Promise<void> {
+  const agent = host.start(["run", ...options]);
   const output = agent.output();
   try {
     await work();

@@ -45,6 +45,8 @@ const VARIABLES = [
   "HOME",
   "HTTPS_PROXY",
   "HTTP_PROXY",
+  // systemd's, for the priority of lines in its journal.
+  "JOURNAL_STREAM",
   // systemd's, for the agent's state and signs of life.
   "NOTIFY_SOCKET",
   "NO_COLOR",

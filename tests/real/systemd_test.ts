@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
+import { CERTIFICATE } from "../fakes/pem.ts";
 import { Machine, until } from "./systemd_machine.ts";
 
 const PLACE = Deno.env.get("PENNON_SYSTEMD_PLACE");
@@ -215,6 +216,41 @@ async function startsHooks(world: World): Promise<void> {
   await machine.ask("systemctl", "restart", "pennon");
 }
 
+/** A token and a certificate that only root can read, through systemd's credentials. */
+async function readsCredentials({ machine, server }: World): Promise<void> {
+  await machine.ask("systemctl", "stop", "pennon");
+  await machine.ask("pennon", "unregister");
+  const secrets = `${machine.root}/root/secrets`;
+  await Deno.mkdir(secrets, { mode: 0o700 });
+  await Deno.writeTextFile(`${secrets}/token`, `${TOKEN}\n`, { mode: 0o600 });
+  await Deno.writeTextFile(`${secrets}/ca.pem`, CERTIFICATE, { mode: 0o600 });
+  const dropIn = `${machine.root}/etc/systemd/system/pennon.service.d/credentials.conf`;
+  const register = `register --state-dir ${STATE} --server ${server.url} --token-file %d/token`;
+  const lines = [
+    "[Service]",
+    "LoadCredential=token:/root/secrets/token",
+    "LoadCredential=ca.pem:/root/secrets/ca.pem",
+    "Environment=PENNON_TLS_CA_FILE=%d/ca.pem",
+    `ExecStartPre=/usr/local/bin/pennon ${register}`,
+  ];
+  await Deno.writeTextFile(dropIn, `${lines.join("\n")}\n`);
+  await machine.ask("systemctl", "daemon-reload");
+  server.resetRequests();
+  await machine.ask("systemctl", "start", "pennon");
+  await until("check-in", () => Promise.resolve(checkIns(server) > 0 || undefined));
+  const said = await machine.ask("journalctl", "-u", "pennon", "-b", "--no-pager", "-o", "cat");
+  assertStringIncludes(said, `Registered with ${server.url}`);
+  assert(!said.includes(TOKEN) && !said.includes("not safe"), said);
+  // Once more: the host is registered, and the token may be spent.
+  await machine.ask("rm", "/root/secrets/token");
+  await Deno.writeTextFile(dropIn, lines.join("\n").replace(/^.*=token:.*\n/m, ""));
+  await machine.ask("systemctl", "daemon-reload");
+  await machine.ask("systemctl", "restart", "pennon");
+  await Deno.remove(dropIn);
+  await machine.ask("systemctl", "daemon-reload");
+  await machine.ask("systemctl", "restart", "pennon");
+}
+
 async function uninstalls({ machine }: World): Promise<void> {
   const unit = "/etc/systemd/system/pennon.service";
   await machine.ask("pennon", "service", "uninstall");
@@ -260,6 +296,7 @@ for (const suite of ["bookworm", "trixie"]) {
         await t.step("after kill -9 it is started again", () => restartsAfterKill(world));
         await t.step("the watchdog ends an agent that stands still", () => watchdogActs(world));
         await t.step("a stop delivers what is buffered", () => deliversAtStop(world));
+        await t.step("it takes secrets from credentials", () => readsCredentials(world));
         await t.step("it starts at boot", () => startsAtBoot(world));
         await t.step(
           "uninstall leaves the state; install follows no link",

@@ -36,7 +36,8 @@ async function writeHost(root: string): Promise<void> {
     "Filename: ./base-files.deb\nSize: 1000\nDescription: made for a test\n" +
     `SHA256: ${"0".repeat(64)}\n`;
   await Deno.writeTextFile(`${root}/srv/repo/Packages`, packages);
-  const release = "Origin: Test\nSuite: stable\nDate: Mon, 30 Nov 2026 00:00:00 UTC\n";
+  const release =
+    "Origin: Test\nLabel: Debian-Security\nSuite: stable\nDate: Mon, 30 Nov 2026 00:00:00 UTC\n";
   await Deno.writeTextFile(`${root}/srv/repo/Release`, release);
   const source = "deb [trusted=yes] file:/srv/repo ./\n";
   await Deno.writeTextFile(`${root}/etc/apt/sources.list`, source);
@@ -191,19 +192,23 @@ async function prioritiesAreInTheJournal(world: World): Promise<void> {
   await machine.ask("systemctl", "restart", "pennon");
 }
 
-/** In an outage, as the account of the service and in its sandbox. */
+/** In an outage and after a scan, as the account of the service and in its sandbox. */
 async function startsHooks(world: World): Promise<void> {
   const { machine, server } = world;
   const file = `${machine.root}/etc/pennon/config.toml`;
-  const program = `${machine.root}/etc/pennon/hooks/on_outage`;
-  await Deno.mkdir(`${machine.root}/etc/pennon/hooks`);
-  await Deno.writeTextFile(
-    program,
-    "#!/bin/sh\necho $PENNON_EVENT by $(id -un) > /var/lib/pennon/hook\n" +
+  const folder = `${machine.root}/etc/pennon/hooks`;
+  await Deno.mkdir(folder);
+  const programs = {
+    on_outage: "echo $PENNON_EVENT by $(id -un) > /var/lib/pennon/hook\n" +
       "touch /etc/pennon/hooks/x 2>/dev/null || echo confined\n",
-  );
-  await Deno.chmod(program, 0o755);
-  await Deno.writeTextFile(file, `${CONFIG}[hooks]\non_outage = true\noutage_after = "1s"\n`);
+    on_security_update: "echo $PENNON_SCANNER $PENNON_NEW_SECURITY_UPDATES of $PENNON_UPDATES\n",
+  };
+  for (const [name, script] of Object.entries(programs)) {
+    await Deno.writeTextFile(`${folder}/${name}`, `#!/bin/sh\n${script}`);
+    await Deno.chmod(`${folder}/${name}`, 0o755);
+  }
+  const hooks = '[hooks]\non_outage = true\noutage_after = "1s"\non_security_update = true\n';
+  await Deno.writeTextFile(file, CONFIG + hooks);
   await machine.ask("systemctl", "restart", "pennon");
   await server.setFault({ mode: "reset" });
   const line = (event: string) => new RegExp(`hook finished .*event=${event} .*output=confined`);
@@ -212,6 +217,14 @@ async function startsHooks(world: World): Promise<void> {
   assertEquals(await machine.ask("cat", `${STATE}/hook`), "outage_began by pennon\n");
   await server.setFault({ mode: "none" });
   await until("hook of the end", () => says("outage_ended"));
+  for (const scan of ["first", "second"]) {
+    const id = server.queueCommand({ type: "scan_updates" });
+    await until(`${scan} scan`, () => Promise.resolve(logOf(server, id)));
+    await new Promise((resolve) => setTimeout(resolve, 6_000)); // One look.
+  }
+  const found = (await journal(world, "info")).match(/hook finished .*event=security_updates.*/g);
+  assertEquals(found?.length, 1);
+  assertStringIncludes(found?.[0] ?? "", 'output="apt 1 of 1"');
   await Deno.writeTextFile(file, CONFIG);
   await machine.ask("systemctl", "restart", "pennon");
 }

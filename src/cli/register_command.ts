@@ -41,7 +41,7 @@ export const registerCommand: CliCommand = {
       name: "token-file",
       value: "FILE",
       completes: "file",
-      summary: "File with the registration token, such as a credential of systemd's",
+      summary: "File with it, such as a credential of systemd",
     },
     {
       name: "adopt",

@@ -29,11 +29,14 @@ export async function checkForUse(
 ): Promise<ConfigFindings> {
   const tls = await checkTls(system, config.tls);
   const fault = serverUrl === null ? null : proxyFault(serverUrl, config);
+  const hooks = await examineHooks(system, config.hooks);
   return {
     errors: [...tls.errors, ...fault === null ? [] : [fault]],
     warnings: [
       ...tls.warnings,
-      ...await checkHooks(system, config.hooks),
+      ...hooks.flatMap(({ name, fault }) =>
+        fault === null ? [] : [`hooks.${name} starts nothing: ${fault}`]
+      ),
       ...config.log.eventLog && system.os !== "windows"
         ? ["log.event_log has no effect: only Windows has an Event Log"]
         : [],
@@ -42,19 +45,20 @@ export async function checkForUse(
   };
 }
 
-/** What keeps the agent from starting a program of `[hooks]`; it runs without. */
-async function checkHooks(system: System, hooks: Config["hooks"]): Promise<string[]> {
-  const wanted: readonly (readonly [HookName, boolean])[] = [
+/** The programs of `[hooks]` that are wanted, each with what keeps the agent from starting it, or `null`. */
+export async function examineHooks(
+  system: Pick<System, "os" | "files" | "machine" | "readEnvironment">,
+  hooks: Config["hooks"],
+): Promise<{ readonly name: HookName; readonly path: string; readonly fault: string | null }[]> {
+  const all: readonly (readonly [HookName, boolean])[] = [
     ["on_outage", hooks.onOutage],
     ["on_security_update", hooks.onSecurityUpdate],
   ];
-  const faults = await Promise.all(
-    wanted.filter(([, isWanted]) => isWanted).map(async ([name]) => {
-      const why = await programFault(system, { name, path: hookProgram(system, name) });
-      return why === null ? [] : [`hooks.${name} starts nothing: ${why}`];
-    }),
-  );
-  return faults.flat();
+  const wanted = all.filter(([, isWanted]) => isWanted);
+  return await Promise.all(wanted.map(async ([name]) => {
+    const path = hookProgram(system, name);
+    return { name, path, fault: await programFault(system, { name, path }) };
+  }));
 }
 
 async function checkTls(system: System, tls: Config["tls"]): Promise<ConfigFindings> {

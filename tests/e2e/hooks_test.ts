@@ -67,11 +67,19 @@ class HookHost {
     await Deno.chmod(path, mode);
   }
 
-  async run(): Promise<Program> {
+  /** `isRapid`: it tries the server every second or two. */
+  async run({ isRapid = false } = {}): Promise<Program> {
     await this.host.register();
+    const params = { duration_minutes: 10 };
+    const id = isRapid
+      ? this.host.server.queueCommand({ type: "enable_heartbeat", params })
+      : undefined;
     const words = ["run", "--log-format", "json", "--log-level", "debug"];
     const agent = this.host.start(words, { wrap: this.wrap });
-    await this.host.until("check-in", (host) => host.checkIns() > 0);
+    await this.host.until(
+      "check-in",
+      (host) => id === undefined ? host.checkIns() > 0 : host.logOf(id) !== undefined,
+    );
     return agent;
   }
 
@@ -158,7 +166,7 @@ hookTest(
         "sleep 1111\n",
     );
     await hooks.configure('"5s"');
-    const agent = await hooks.run();
+    const agent = await hooks.run({ isRapid: true });
     await hooks.outage(agent, "hook failed");
     const [{ why, output } = { why: "", output: "" }] = about(agent, "hook failed");
     assertStringIncludes(String(why), "no end within 5000 ms");
@@ -171,7 +179,11 @@ hookTest(
     );
     const from = lines.findIndex(({ message }) => message === "hook started");
     const to = lines.findIndex(({ message }) => message === "hook failed");
-    assert(lines.slice(from, to).some(({ attempt }) => typeof attempt === "number"));
+    const meanwhile = lines.slice(from, to);
+    assert(
+      meanwhile.some(({ attempt }) => typeof attempt === "number"),
+      meanwhile.map(({ time, message }) => `${time} ${message}`).join("\n"),
+    );
     await agent.stop("SIGTERM");
   },
 );

@@ -77,12 +77,10 @@ export class EventLog {
     while (await clock.sleep(LOOK_EVERY_MS, signal).then(() => true, () => false)) {
       await this.#look();
     }
-    const written = new AbortController();
-    const limit = clock.sleep(STOP_MS, written.signal).catch(() => {});
-    await Promise.race([this.#work, limit]);
-    written.abort();
-    this.#end.abort();
+    const cancel = clock.after(STOP_MS, () => this.#end.abort());
     await this.#work;
+    cancel();
+    this.#end.abort();
   }
 
   async #look(): Promise<void> {

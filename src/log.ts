@@ -68,7 +68,7 @@ export const LONGEST_TEXT = 2_000;
 
 /** Creates the log of this process, in place of an earlier one. `nowMs` is its clock. */
 export function createLog(
-  write: (line: string) => void,
+  write: (line: string, level: LogLevel) => void,
   nowMs: () => number,
   options: LogOptions,
 ): Log {
@@ -79,7 +79,7 @@ export function createLog(
     // Not redacted: it is a constant, and a server could send one of its words as a token.
     const message = stripControls(String(record.rawMessage));
     const line = { timeMs: nowMs(), level, message, fields: cleanFields(fields, secrets) };
-    write(formatWithin(line, options.format));
+    write(formatWithin(line, options.format), level);
   };
   configureSync({
     reset: true,

@@ -19,6 +19,7 @@ export const LOG_MESSAGES = {
   "agent.machine_id_shared": "machine id is not the host's own",
   "agent.file_unsafe": "file is not safe",
   "agent.service_manager_not_reached": "service manager not reached",
+  "agent.event_log_not_written": "event log not written",
   // The connection.
   "connection.not_reached": "server not reached",
   "connection.not_secure": "no secure connection to the server",
@@ -130,6 +131,11 @@ export const LOG_MESSAGES = {
   "telemetry.delivered_again": "telemetry delivered again",
   "telemetry.part_rejected": "collector rejected a part",
   "telemetry.ended": "telemetry ended",
+  // Programs of the administrator.
+  "hook.started": "hook started",
+  "hook.finished": "hook finished",
+  "hook.failed": "hook failed",
+  "hook.not_started": "hook not started",
 } as const;
 
 /** A message of the log: the compiler accepts no other. */

@@ -4,7 +4,13 @@
  */
 
 import { shellWord } from "./advice.ts";
-import { FileError, type FileFacts, type PathStep, type PathTrace } from "./system/files.ts";
+import {
+  FileError,
+  type FileFacts,
+  notRegular,
+  type PathStep,
+  type PathTrace,
+} from "./system/files.ts";
 import type { System } from "./system/system.ts";
 
 /** What the agent uses a file for. */
@@ -102,7 +108,7 @@ function ownerProblems(
 }
 
 /** A directory that Pennon has for itself; any other one may be a user's home. */
-const OWN_DIRECTORY = /\/pennon$/i;
+const OWN_DIRECTORY = /\/pennon(?:\/hooks)?$/i;
 
 /** What to do about a directory on the way that belongs to another user, and may well do so. */
 function describeMove(userId: number, use: FileUse): string {
@@ -201,6 +207,37 @@ export async function readRootOwned(
     trustProblems(trace, { userId: ROOT, use: "configuration" }).length === 0;
   // No other user can replace it between the check and this.
   return isRoots ? await files.readBytes(`read ${name}`, path, { maxBytes }) : undefined;
+}
+
+const EXECUTABLE = 0o111;
+
+/**
+ * Says why a program of the administrator's must not be started; `null`: it may be. Only root can have
+ * written it, whoever starts it: it owns the program and every directory above. Where users have no
+ * numbers (Windows), it only has to be there. Never throws.
+ */
+export async function programFault(
+  { files, machine }: Deps,
+  { name, path }: { readonly name: string; readonly path: string },
+): Promise<string | null> {
+  try {
+    const facts = await files.inspect(`look at ${name}`, path);
+    if (facts === undefined) {
+      return `no program "${path}". Next: put it there, or set hooks.${name} to false`;
+    }
+    if (facts.kind !== "file") return notRegular(path, facts.kind);
+    if (machine.userId() === null || facts.mode === null) return null;
+    const trace = await files.trace(`look at the way to ${name}`, path);
+    const [problem] = trustProblems(trace, { userId: ROOT, use: "configuration" })
+      .filter(isRefused);
+    if (problem !== undefined) return problem.text;
+    if ((facts.mode & EXECUTABLE) !== 0) return null;
+    const mode = facts.mode.toString(8);
+    return `"${path}" is not executable (mode ${mode}). Next: chmod 755 ${shellWord(path)}`;
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    return error.message;
+  }
 }
 
 /** Checks owner and mode of the state directory and of the path to it, even if it does not exist yet. */

@@ -34,6 +34,7 @@ const RANKS: Readonly<Record<string, number>> = {
   update: 1,
   version: 0,
   windows_directory: 1,
+  hourly_limit: 1,
   wording: 0,
   system: 0,
   // Below the ports: what the terminal prints goes through these.

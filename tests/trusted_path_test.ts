@@ -5,6 +5,7 @@ import {
   checkMetricsFile,
   checkStateDirectory,
   type FileUse,
+  programFault,
   readRootOwned,
   readTrusted,
   trustProblems,
@@ -408,4 +409,40 @@ Deno.test("checkMetricsFile() refuses root a directory of another user, also for
   const { errors } = await checkMetricsFile(system, path);
   assertEquals(errors.length, 1);
   assert(errors[0]?.startsWith("Cannot trust metrics.textfile:"), errors[0]);
+});
+
+Deno.test("programFault() accepts what only root can have written, whoever starts it", async () => {
+  const path = "/etc/pennon/hooks/on_outage";
+  type Change = (system: FakeSystem) => void;
+  const fault = async (change: Change, userId: number | null) => {
+    const system = new FakeSystem();
+    system.machine.userId = () => userId;
+    system.files.texts.set(path, "");
+    system.files.modes.set(path, 0o755);
+    change(system);
+    return await programFault(system, { name: "on_outage", path });
+  };
+  const rows: [change: Change, part: string | null, onWindows?: string][] = [
+    [() => {}, null],
+    [({ files }) => files.modes.set(path, 0o500), null],
+    [({ files }) => files.modes.set(path, 0o644), "is not executable (mode 644). Next: chmod 755"],
+    [({ files }) => files.modes.set(path, 0o757), "can be written by every user"],
+    [({ files }) => files.owners.set(path, 1_000), "belongs to user 1000. Next: chown root"],
+    [
+      ({ files }) => files.owners.set("/etc/pennon/hooks", 1_000),
+      '"/etc/pennon/hooks" belongs to user 1000. Next: chown root /etc/pennon/hooks',
+    ],
+    [({ files }) => files.modes.set("/etc", 0o777), '"/etc" can be written by every user'],
+    [({ files }) => files.texts.delete(path), 'no program "', 'no program "'],
+    [({ files }) => files.kinds.set(path, "fifo"), "is a FIFO, not a", "is a FIFO, not a"],
+    [({ files }) => files.fail("look at on_outage", "denied"), "denied on purpose", "denied on"],
+  ];
+  for (const [change, part, onWindows = null] of rows) {
+    for (const userId of [0, 1_000]) {
+      const why = await fault(change, userId);
+      assertEquals(why?.includes(part ?? "") ?? null, part === null ? null : true, why ?? "");
+    }
+    const why = await fault(change, null);
+    assertEquals(why?.includes(onWindows ?? "") ?? null, onWindows === null ? null : true);
+  }
 });

@@ -7,7 +7,7 @@ Stops and removes the scheduled task and %ProgramFiles%\Pennon. The configuratio
 %ProgramData%\Pennon stay, unless -Purge is given. Needs an administrator.
 
 .PARAMETER Purge
-Removes %ProgramData%\Pennon as well, with the identity of this host and every event that the server has
+Removes %ProgramData%\Pennon and the source of the Event Log as well, with the identity of this host and every event that the server has
 not got yet. Run "pennon unregister" first, if the server is to forget this host.
 #>
 [CmdletBinding()]
@@ -35,6 +35,12 @@ if (Test-Path -LiteralPath $Program) {
     }
     Remove-Item -LiteralPath $Programs -Recurse -Force
     Write-Host "Removed $Programs"
+}
+
+# Made by eventcreate with the first event. The events themselves stay in the log.
+if ($Purge -and [Diagnostics.EventLog]::SourceExists('Pennon')) {
+    [Diagnostics.EventLog]::DeleteEventSource('Pennon')
+    Write-Host "Removed the event source Pennon"
 }
 
 if ($Purge -and (Test-Path -LiteralPath $Data)) {

@@ -28,6 +28,7 @@ import { OPERATOR_WAIT_MS, withoutOldRefusal } from "../connection/state.ts";
 import { TokenRotation } from "../connection/token_rotation.ts";
 import { CommandRunner } from "../loop/command_runner.ts";
 import { availableScanners } from "../scanners/registry.ts";
+import type { ScanReport } from "../scanners/run_scans.ts";
 import type { Scanner } from "../scanners/scanner.ts";
 import type { Secrets } from "../redact.ts";
 import type { Client } from "../server/client.ts";
@@ -70,6 +71,8 @@ interface AgentDeps {
   readonly moreHandlers?: ReadonlyMap<string, CommandHandler>;
   /** Whether the owner has set a setting himself: the server's policy leaves it. @default none is */
   isSet?(path: string): boolean;
+  /** Called with each scan. @default nothing is */
+  readonly onScan?: (report: ScanReport) => void;
   /** The lock on the state directory, which is renewed if that is created anew. @default none */
   readonly lock?: InstanceLock;
 }
@@ -217,8 +220,9 @@ export class Agent {
   }
 
   #createScannerRunner(breakers: ScannerBreakers): ScannerRunner {
-    const { system, config: { scanners }, stateDirectory, log } = this.#deps;
+    const { system, config: { scanners }, stateDirectory, log, onScan } = this.#deps;
     return new ScannerRunner({
+      onScan,
       system,
       log,
       settings: scanners,

@@ -5,6 +5,7 @@
 
 import { BufferError } from "../buffer/schema.ts";
 import type { EventQueue, NewEvent } from "../buffer/buffer.ts";
+import { HourlyLimit } from "../hourly_limit.ts";
 import { cleanFields, type Log, type LogFields, type LogLevel, observeLog } from "../log.ts";
 import { quoteWords, type Secrets } from "../redact.ts";
 import { cut, encodeBody, LIMITS } from "../server/limits.ts";
@@ -40,7 +41,6 @@ const SECURITY_FIELD = "security_event";
 
 /** A flapping part must not fill the buffer: of more than this per hour only the number is kept. */
 const MOST_PER_HOUR = 60;
-const HOUR_MS = 3_600_000;
 
 /** Longest text in an event, in characters. */
 const LONGEST_TEXT = 500;
@@ -74,21 +74,18 @@ export class AgentEvents {
   /** The log, from which events are taken. */
   readonly log: Log;
   readonly #log: Log;
-  readonly #clock: Clock;
   readonly #secrets: Secrets;
   #sink: EventSink | null = null;
   #waiting: NewEvent[] = [];
   /** While its own events are appended: what that logs makes no further ones. */
   #isAppending = false;
-  #left = MOST_PER_HOUR;
-  #leftAtMs: number;
+  readonly #limit: HourlyLimit;
   #dropped = 0;
 
   constructor(log: Log, { clock, secrets }: { clock: Clock; secrets: Secrets }) {
     this.#log = log;
-    this.#clock = clock;
     this.#secrets = secrets;
-    this.#leftAtMs = clock.monotonicMs();
+    this.#limit = new HourlyLimit(clock, MOST_PER_HOUR);
     this.log = observeLog(log, (level, message, fields) => this.#take(level, message, fields));
   }
 
@@ -103,22 +100,14 @@ export class AgentEvents {
     if (this.#isAppending || fields["kind"] === "agent_event") return;
     const known = eventKind(level, message, fields);
     if (known === undefined) return;
-    if (!this.#mayMore()) return;
+    if (!this.#limit.take()) {
+      this.#dropped += 1;
+      return;
+    }
     const event = this.#eventOf(known, level, { message, fields });
     this.#waiting = [...this.#waiting, event].slice(-MOST_WAITING);
     // Not at once: a transaction of the buffer may be what logs.
     if (this.#sink !== null) void Promise.resolve().then(() => this.#flush());
-  }
-
-  #mayMore(): boolean {
-    const nowMs = this.#clock.monotonicMs();
-    const more = (nowMs - this.#leftAtMs) / HOUR_MS * MOST_PER_HOUR;
-    this.#left = Math.min(MOST_PER_HOUR, this.#left + more);
-    this.#leftAtMs = nowMs;
-    const may = this.#left >= 1;
-    if (may) this.#left -= 1;
-    else this.#dropped += 1;
-    return may;
   }
 
   /** Without id and instant: those of the event in the buffer are sent. */

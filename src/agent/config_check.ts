@@ -3,12 +3,13 @@
  * environment. Asks no server.
  */
 
+import { type HookName, hookProgram } from "../config/locations.ts";
 import type { Config } from "../config/settings.ts";
 import { ALL_SETTINGS } from "../config/settings.ts";
 import { FileError } from "../system/files.ts";
 import type { CertificateFacts } from "../system/cryptography.ts";
 import type { System } from "../system/system.ts";
-import { readTrusted } from "../trusted_path.ts";
+import { programFault, readTrusted } from "../trusted_path.ts";
 import { didYouMean } from "../wording.ts";
 import { proxyFault, tlsFiles } from "./create_client.ts";
 
@@ -28,10 +29,36 @@ export async function checkForUse(
 ): Promise<ConfigFindings> {
   const tls = await checkTls(system, config.tls);
   const fault = serverUrl === null ? null : proxyFault(serverUrl, config);
+  const hooks = await examineHooks(system, config.hooks);
   return {
     errors: [...tls.errors, ...fault === null ? [] : [fault]],
-    warnings: [...tls.warnings, ...await unknownVariables(system)],
+    warnings: [
+      ...tls.warnings,
+      ...hooks.flatMap(({ name, fault }) =>
+        fault === null ? [] : [`hooks.${name} starts nothing: ${fault}`]
+      ),
+      ...config.log.eventLog && system.os !== "windows"
+        ? ["log.event_log has no effect: only Windows has an Event Log"]
+        : [],
+      ...await unknownVariables(system),
+    ],
   };
+}
+
+/** The programs of `[hooks]` that are wanted, each with what keeps the agent from starting it, or `null`. */
+export async function examineHooks(
+  system: Pick<System, "os" | "files" | "machine" | "readEnvironment">,
+  hooks: Config["hooks"],
+): Promise<{ readonly name: HookName; readonly path: string; readonly fault: string | null }[]> {
+  const all: readonly (readonly [HookName, boolean])[] = [
+    ["on_outage", hooks.onOutage],
+    ["on_security_update", hooks.onSecurityUpdate],
+  ];
+  const wanted = all.filter(([, isWanted]) => isWanted);
+  return await Promise.all(wanted.map(async ([name]) => {
+    const path = hookProgram(system, name);
+    return { name, path, fault: await programFault(system, { name, path }) };
+  }));
 }
 
 async function checkTls(system: System, tls: Config["tls"]): Promise<ConfigFindings> {

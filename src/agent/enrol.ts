@@ -6,6 +6,7 @@ import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
 import { loadMachineBinding, machineIdForCalls, saveRegisteredId } from "./machine_binding.ts";
 import { STATE_FILE } from "./saved_state.ts";
+import { HOOKS_FILE } from "./hooks.ts";
 import { POLICY_FILE } from "./server_policy.ts";
 import { SNAPSHOT_FILE } from "../commands/reported_snapshot.ts";
 import type { Config } from "../config/settings.ts";
@@ -222,6 +223,7 @@ export async function removePast(system: System, stateDirectory: string): Promis
   await STATE_FILE.remove(system.files, stateDirectory);
   await POLICY_FILE.remove(system.files, stateDirectory);
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
+  await HOOKS_FILE.remove(system.files, stateDirectory);
   await removeServerKeys(system.files, stateDirectory);
 }
 

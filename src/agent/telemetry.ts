@@ -1,4 +1,7 @@
-/** The metrics of this host, and what carries them outside while the agent runs: a file, a collector. */
+/**
+ * The metrics of this host, and what carries them and the agent's errors outside while it runs: a file, a
+ * collector, the Event Log of Windows.
+ */
 
 import type { Config } from "../config/settings.ts";
 import type { Log } from "../log.ts";
@@ -8,6 +11,7 @@ import type { System } from "../system/system.ts";
 import type { Metric } from "../telemetry/metric.ts";
 import { VERSION } from "../version.ts";
 import { proxyFor, readConfiguredFile } from "./create_client.ts";
+import { EventLog } from "./event_log.ts";
 import { assessHealth } from "./health.ts";
 import { collectMetrics } from "./metrics.ts";
 import { MetricsFile } from "./metrics_file.ts";
@@ -53,7 +57,7 @@ export async function readMetrics(
 }
 
 /**
- * Prepares what the configuration asks for; with neither a file nor a collector, nothing runs. Throws as
+ * Prepares what the configuration asks for; with none of them, nothing runs. Throws as
  * `createClient` does where `telemetry.ca_file` cannot be used.
  */
 export async function openTelemetry(deps: TelemetryDeps): Promise<Telemetry> {
@@ -76,7 +80,16 @@ export async function openTelemetry(deps: TelemetryDeps): Promise<Telemetry> {
     intervalMs,
     collect,
   });
-  const log = exporter?.log ?? deps.log;
+  const exported = exporter?.log ?? deps.log;
+  const eventLog = system.os === "windows" && config.log.eventLog
+    ? new EventLog({
+      system,
+      log: exported,
+      secrets,
+      health: async () => assessHealth(await readStatus(system, deps)),
+    })
+    : null;
+  const log = eventLog?.log ?? exported;
   const file = textfile === null ? null : new MetricsFile({
     system,
     log,
@@ -84,7 +97,7 @@ export async function openTelemetry(deps: TelemetryDeps): Promise<Telemetry> {
     sources: [STATE_FILE.pathIn(stateDirectory), `${stateDirectory}/${LAST_SCANS_NAME}`],
     collect,
   });
-  const parts = [file, exporter].filter((part) => part !== null);
+  const parts = [file, exporter, eventLog].filter((part) => part !== null);
   return {
     log,
     async run(signal) {

@@ -4,7 +4,7 @@ import { completeAdvice, pennonCommand } from "../advice.ts";
 import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
-import type { System } from "../system/system.ts";
+import { SYSLOG_PRIORITY, type System } from "../system/system.ts";
 import { didYouMean } from "../wording.ts";
 import {
   type ActionSpec,
@@ -180,7 +180,7 @@ function reportError(
   const message = completeAdvice(error instanceof Error ? error.message : String(error), places);
   const lines = message.split("\n");
   for (const line of lines.slice(0, MOST_LINES)) {
-    terminal.printError(`pennon: ${quoteWords(line, LONGEST_LINE)}`);
+    terminal.printError(`pennon: ${quoteWords(line, LONGEST_LINE)}`, SYSLOG_PRIORITY.error);
   }
   if (lines.length > MOST_LINES) {
     terminal.printError(`pennon: and ${lines.length - MOST_LINES} more lines`);

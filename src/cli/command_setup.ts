@@ -11,7 +11,7 @@ import { createLog, type Log, type LogFields } from "../log.ts";
 import type { LogFile } from "../log_file.ts";
 import type { Secrets } from "../redact.ts";
 import { stripControls } from "../strip_controls.ts";
-import type { System } from "../system/system.ts";
+import { SYSLOG_PRIORITY, type System } from "../system/system.ts";
 import { type Arguments, NotRegisteredError } from "./command.ts";
 
 /** The settings that a command works with. */
@@ -59,7 +59,9 @@ export async function openSettings(
   const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   if (errors.length > 0) throw new ConfigError(errors);
   const all = [...loaded.warnings, ...warnings];
-  for (const warning of all) system.terminal.printError(`pennon: ${stripControls(warning)}`);
+  for (const warning of all) {
+    system.terminal.printError(`pennon: ${stripControls(warning)}`, SYSLOG_PRIORITY.warning);
+  }
   const complete = (text: string) => completeAdvice(text, given);
   return { config: loaded.config, loaded, stateDirectory, warnings: all, complete };
 }
@@ -71,8 +73,8 @@ export function openLog(
   { secrets, file }: { secrets: Secrets; file?: LogFile | undefined },
 ): Log {
   const log = createLog(
-    (line) => {
-      system.terminal.printError(line);
+    (line, level) => {
+      system.terminal.printError(line, SYSLOG_PRIORITY[level]);
       file?.write(line);
     },
     () => system.clock.nowMs(),

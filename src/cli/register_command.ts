@@ -1,11 +1,12 @@
 /** `pennon register` and `pennon unregister`: enrols this host with a server, and removes it there. */
 
 import { pennonCommand, replaceCommand } from "../advice.ts";
+import { readConfiguredFile } from "../agent/create_client.ts";
 import { register, unregister } from "../agent/enrol.ts";
 import { handBack, takeOver } from "../agent/take_over.ts";
 import { tokenFault } from "../credentials.ts";
 import { type Identity, isSameServer, loadIdentity } from "../identity.ts";
-import { safeJson } from "../strip_controls.ts";
+import { safeJson, stripControls } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
 import {
   type Arguments,
@@ -36,6 +37,12 @@ export const registerCommand: CliCommand = {
   options: [
     { name: "server", value: "URL", summary: "The server's address" },
     { name: "token", value: "TOKEN", summary: "Registration token; - reads it from stdin" },
+    {
+      name: "token-file",
+      value: "FILE",
+      completes: "file",
+      summary: "File with it, such as a credential of systemd",
+    },
     {
       name: "adopt",
       value: "FILE",
@@ -115,7 +122,7 @@ async function enrol(system: System, settings: CommandSettings, given: Arguments
   const { config, stateDirectory, complete } = settings;
   const { url, registrationToken } = config.server;
   if (url === null) throw new UsageError('Cannot register: no server given; add "--server URL"');
-  const token = await readToken(system, given.values["token"]) ?? registrationToken;
+  const token = await readToken(system, given) ?? registrationToken;
   if (!token) throw new UsageError('Cannot register: no token given; add "--token TOKEN"');
   const fault = tokenFault(token);
   if (fault !== null) {
@@ -125,7 +132,21 @@ async function enrol(system: System, settings: CommandSettings, given: Arguments
   return await register({ system, config, stateDirectory, complete }, url, token);
 }
 
-async function readToken(system: System, given: string | undefined): Promise<string | undefined> {
+async function readToken(
+  system: System,
+  { values: { token: given, "token-file": file } }: Arguments,
+): Promise<string | undefined> {
+  if (file !== undefined) {
+    if (given !== undefined) {
+      throw new UsageError('Cannot register: give either "--token" or "--token-file"');
+    }
+    const named = { name: "--token-file", path: file, use: "key" } as const;
+    const text = await readConfiguredFile(system, named, (why) => {
+      system.terminal.printError(`pennon: ${stripControls(why)}`);
+    });
+    if (text.trim() === "") throw new UsageError(`Cannot register: "${file}" holds no token`);
+    return text.trim();
+  }
   if (given !== "-") return given;
   const token = (await system.terminal.readInput(INPUT_LIMIT_BYTES)).trim();
   if (token === "") throw new UsageError("Cannot register: stdin holds no token");

@@ -3,13 +3,14 @@
 import { type Agent, openAgent } from "../agent/agent.ts";
 import { unknownVariables } from "../agent/config_check.ts";
 import { isSet } from "../config.ts";
+import { Hooks } from "../agent/hooks.ts";
 import { acquireInstanceLock } from "../agent/instance_lock.ts";
 import { openTelemetry, type Telemetry } from "../agent/telemetry.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { LogFile } from "../log_file.ts";
 import { stripControls } from "../strip_controls.ts";
-import type { System } from "../system/system.ts";
+import { SYSLOG_PRIORITY, type System } from "../system/system.ts";
 import { VERSION } from "../version.ts";
 import type { CliCommand, ExitCode } from "./command.ts";
 import { type CommandSettings, openIdentity, openLog, openSettings } from "./command_setup.ts";
@@ -19,7 +20,7 @@ const DRAIN_MS = 4_000;
 
 /** Ends with 0 after a stop request, 129 after a hangup, 1 if `--once` reached no server. */
 export const runCommand: CliCommand = {
-  usage: "[--once] [--log-file NAME]",
+  usage: "[--once] [--log-file NAME] [--event-log]",
   details: [
     "Checks in with the server, runs its commands and reports the results, until",
     "SIGTERM, SIGHUP or Ctrl-C. Then it delivers for at most 4 s and ends within",
@@ -30,10 +31,14 @@ export const runCommand: CliCommand = {
   options: [
     { name: "once", summary: "Run one cycle, then exit" },
     { name: "log-file", value: "NAME", summary: "Log to this file in the state directory, too" },
+    { name: "event-log", summary: "Write errors to the Event Log of Windows, too" },
   ],
   maxArguments: 0,
   async run(system, given) {
-    const settings = await openSettings(system, given, { "log.file": given.values["log-file"] });
+    const settings = await openSettings(system, given, {
+      "log.file": given.values["log-file"],
+      "log.event_log": given.flags.has("event-log") ? "true" : undefined,
+    });
     const identity = await openIdentity(system, settings, "run");
     const { config, loaded, stateDirectory } = settings;
     const secrets = secretsOf(identity);
@@ -43,7 +48,7 @@ export const runCommand: CliCommand = {
     // Before anything is printed that may block.
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     for (const warning of await unknownVariables(system)) {
-      system.terminal.printError(`pennon: ${stripControls(warning)}`);
+      system.terminal.printError(`pennon: ${stripControls(warning)}`, SYSLOG_PRIORITY.warning);
     }
     const lock = await acquireInstanceLock(system, stateDirectory, "run", {
       onRefused: ({ message: why }) =>
@@ -53,11 +58,13 @@ export const runCommand: CliCommand = {
       const { agentId, serverUrl } = identity;
       const deps = { system, config, stateDirectory, log, secrets };
       const telemetry = await openTelemetry({ ...deps, agentId });
+      const known = { ...deps, log: telemetry.log };
+      const hooks = new Hooks({ ...known, settings: config.hooks, serverUrl });
       const agent = await openAgent({
-        ...deps,
+        ...known,
         identity,
-        log: telemetry.log,
         lock,
+        onScan: (report) => hooks.onScan(report),
         isSet: (path) => isSet(loaded, path),
       });
       log.info("agent started", { version: VERSION, agent: agentId, server: serverUrl });
@@ -72,7 +79,7 @@ export const runCommand: CliCommand = {
       try {
         const once = given.flags.has("once");
         const onStop = () => void report("stopping");
-        return await untilStopped(system, log, { agent, telemetry, once, onStop });
+        return await untilStopped(system, log, { agent, telemetry, hooks, once, onStop });
       } finally {
         ended.abort();
         await watching;
@@ -100,9 +107,10 @@ function openLogFile(
 async function untilStopped(
   system: System,
   log: Log,
-  { agent, telemetry, once, onStop }: {
+  { agent, telemetry, hooks, once, onStop }: {
     agent: Agent;
     telemetry: Telemetry;
+    hooks: Hooks;
     once: boolean;
     onStop: () => void;
   },
@@ -128,6 +136,10 @@ async function untilStopped(
   const signals = { shutdownSignal: stop.signal, deadlineSignal: deadline.signal };
   // A stop request ends it beside the delivery, for which there is little time.
   const measuring = telemetry.run(AbortSignal.any([stop.signal, done.signal]));
+  const watching = hooks.run(
+    () => agent.loop.state,
+    { doneSignal: done.signal, shutdownSignal: stop.signal },
+  );
   const work = once ? agent.loop.runOnce(signals) : agent.loop.run(signals);
   try {
     const outcome = await work;
@@ -138,6 +150,7 @@ async function untilStopped(
     cancelDrain();
     done.abort(new Error("the agent stopped"));
     await measuring;
+    await watching;
     endListening();
     endHints();
   }

@@ -33,6 +33,8 @@ interface ScannerRunnerDeps {
   readonly ignore: readonly string[];
   /** See `ScanOptions.changelogs`. */
   readonly changelogs: boolean;
+  /** Called with each report. @default nothing is */
+  readonly onScan?: ((report: ScanReport) => void) | undefined;
   /** Saves the breakers for the next start; never throws. */
   save(breakers: ScannerBreakers): Promise<void>;
 }
@@ -69,6 +71,7 @@ export class ScannerRunner {
       const report = await this.#scanInTime(scanner, { ...known, signal });
       const reason = report.error?.message ?? "";
       await this.#settle(name, { permit, verdict: verdictOf(report), reason });
+      this.#deps.onScan?.(report);
       return report;
     } catch (error) {
       await this.#settle(name, { permit, verdict: "neutral", reason: "" });

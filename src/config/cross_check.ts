@@ -72,6 +72,14 @@ export const WARNINGS: readonly CrossRule[] = [
     "telemetry.otlp_headers and telemetry.ca_file have no effect without telemetry.otlp_endpoint",
   ],
   [
+    ({ hooks }) => !hooks.onOutage && hooks.onOutageArguments.length > 0,
+    "hooks.on_outage_arguments has no effect without hooks.on_outage",
+  ],
+  [
+    ({ hooks }) => !hooks.onSecurityUpdate && hooks.onSecurityUpdateArguments.length > 0,
+    "hooks.on_security_update_arguments has no effect without hooks.on_security_update",
+  ],
+  [
     ({ breaker }) => breaker.windowFailures < breaker.consecutiveFailures,
     "breaker.consecutive_failures has no effect: fewer failures, breaker.window_failures, open it",
   ],

@@ -23,7 +23,7 @@ interface Locations {
 export function locations(system: LocationFacts): Locations {
   switch (system.os) {
     case "windows": {
-      const base = `${system.readEnvironment("ProgramData") ?? "C:\\ProgramData"}\\Pennon`;
+      const base = windowsBase(system);
       // Every user may read the configuration, and no other user the state.
       return { configFiles: [`${base}\\config.toml`], stateDirectory: `${base}\\State` };
     }
@@ -45,6 +45,32 @@ export function locations(system: LocationFacts): Locations {
       };
     }
   }
+}
+
+/** The programs that the administrator may have the agent start, by their names in the settings. */
+export type HookName = "on_outage" | "on_security_update";
+
+/**
+ * Where they are on Linux and macOS. The paths are fixed because the executable may start only the
+ * programs that are compiled into its permissions.
+ */
+export const HOOK_PROGRAMS: Readonly<Record<HookName, string>> = {
+  on_outage: "/etc/pennon/hooks/on_outage",
+  on_security_update: "/etc/pennon/hooks/on_security_update",
+};
+
+/** The program of a hook. On Windows an `.exe`: a script would need a shell. */
+export function hookProgram(
+  system: Pick<LocationFacts, "os" | "readEnvironment">,
+  hook: HookName,
+): string {
+  return system.os === "windows"
+    ? `${windowsBase(system)}\\hooks\\${hook}.exe`
+    : HOOK_PROGRAMS[hook];
+}
+
+function windowsBase(system: Pick<LocationFacts, "readEnvironment">): string {
+  return `${system.readEnvironment("ProgramData") ?? "C:\\ProgramData"}\\Pennon`;
 }
 
 /** The specification says that relative paths are ignored. */

@@ -22,6 +22,7 @@ import {
   examineStateDirectory,
   judgeConfiguration,
   judgeDisk,
+  judgeHooks,
   judgeRegistration,
   judgeTlsFiles,
   openClient,
@@ -50,7 +51,7 @@ export async function examine(system: System, options: DoctorOptions): Promise<F
     ? null
     : await unlessDenied(() => readStatus(system, { stateDirectory, config }));
   const secrets = new Secrets([config.server.registrationToken ?? ""]);
-  const [local, server, scanners, service] = await Promise.all([
+  const [local, server, scanners, service, hooks] = await Promise.all([
     examineDisk(system, { config, stateDirectory, directory, status }),
     examineServer(system, {
       config,
@@ -65,10 +66,11 @@ export async function examine(system: System, options: DoctorOptions): Promise<F
       stateDirectory,
       hasAgent: status !== null && status.holder !== null,
     }),
+    judgeHooks(system, config),
   ]);
   const first = [judgeConfiguration(configuration), server.tlsFiles, directory, local];
   // A server or a program may have repeated a secret; the advice is this program's own.
-  return [...first, ...server.findings, ...scanners, service]
+  return [...first, ...server.findings, ...scanners, service, ...hooks]
     .map((finding) => ({ ...finding, seen: secrets.hide(finding.seen) }));
 }
 

@@ -1,5 +1,6 @@
 /** The checks of this host alone: configuration, certificate files, state directory, disk, registration. */
 
+import { examineHooks } from "../agent/config_check.ts";
 import { createClient } from "../agent/create_client.ts";
 import { ConfigError, type LoadedConfig } from "../config.ts";
 import type { Config } from "../config/settings.ts";
@@ -66,6 +67,19 @@ export function judgeTlsFiles({ tls }: Config, client: ClientOrError): Finding {
   }
   if (files.length === 0) return ok(check, "none is set; the system's authorities are trusted");
   return ok(check, `can be read: ${files.join(", ")}`);
+}
+
+/** Looks at the programs of `[hooks]`; nothing is said of a host without any. */
+export async function judgeHooks(system: System, { hooks }: Config): Promise<Finding[]> {
+  const check = "hooks";
+  const found = await examineHooks(system, hooks);
+  const faults = found.flatMap(({ name, fault }) => fault === null ? [] : [`${name}: ${fault}`]);
+  if (faults.length > 0) {
+    const { seen, next } = adviceOf(faults, `look at \`ls -l ${shellWord(found[0]?.path ?? "")}\``);
+    return [warn(check, `starts nothing: ${seen}`, next)];
+  }
+  if (found.length === 0) return [];
+  return [ok(check, `may be started: ${found.map(({ path }) => path).join(", ")}`)];
 }
 
 /** Looks at the state directory: owner, mode, and whether this user may read it. */

@@ -67,7 +67,7 @@ export function taskXml({ program }: { readonly program: string }): string {
   <Actions Context="Author">
     <Exec>
       <Command>${escapeXml(program)}</Command>
-      <Arguments>run --log-file ${LOG_FILE}</Arguments>
+      <Arguments>run --log-file ${LOG_FILE} --event-log</Arguments>
     </Exec>
   </Actions>
 </Task>

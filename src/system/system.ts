@@ -19,6 +19,9 @@ export type Os = "linux" | "windows" | "macos";
 /** The last instant that has a date, in ms since the Unix epoch (ECMAScript, section 21.4.1.1). */
 export const LAST_INSTANT_MS = 8.64e15;
 
+/** The priorities of syslog(3) for lines on stderr. */
+export const SYSLOG_PRIORITY = { error: 3, warning: 4, info: 6, debug: 7 } as const;
+
 /** A user of this host. */
 export interface Account {
   /** The user's number. */
@@ -123,8 +126,11 @@ export interface Terminal {
    * `Paint` of `cli/colour.ts`, and its colours stay. @default false
    */
   print(text: string, options?: { readonly colours?: boolean }): void;
-  /** Writes a line to stderr. */
-  printError(text: string): void;
+  /**
+   * Writes a line to stderr. `priority`, one of `SYSLOG_PRIORITY`, is for systemd's journal, if that
+   * reads it. @default the journal's own, that of information
+   */
+  printError(text: string, priority?: number): void;
   /** Replaces the current line of stderr if that is a terminal; otherwise does nothing. */
   showProgress(text: string): void;
   /** Clears the terminal on stdout and moves the cursor to its top. */

@@ -154,3 +154,25 @@ Deno.test("unknownVariables() is silent where the environment cannot be listed",
   assertEquals(await unknownVariables(windows), []);
   assert((await unknownVariables(withVariables("PENNON_X=1"))).length === 1);
 });
+
+Deno.test("checkForUse() warns of hooks that cannot be started, each with what to do", async () => {
+  const config = "[hooks]\non_outage = true\non_security_update = true\n";
+  const path = "/etc/pennon/hooks/on_outage";
+  const change = (mode: number) => (system: FakeSystem) => {
+    system.files.texts.set(path, "");
+    system.files.modes.set(path, mode);
+  };
+  const missing = 'hooks.on_security_update starts nothing: no program "/etc/pennon/hooks/' +
+    'on_security_update". Next: put it there, or set hooks.on_security_update to false';
+  assertEquals(await check({}, { config, change: change(0o755) }), {
+    errors: [],
+    warnings: [missing],
+  });
+  const { warnings: [why] } = await check({}, { config, change: change(0o644) });
+  assertEquals(
+    why,
+    `hooks.on_outage starts nothing: "${path}" is not executable (mode 644). ` +
+      `Next: chmod 755 ${path}`,
+  );
+  assertEquals((await check({}, { change: change(0o644) })).warnings, []);
+});

@@ -77,6 +77,7 @@ Deno.test("register() locks the directory, calls the server, removes the old sta
     "remove the state",
     "remove the server's policy",
     "remove the reported snapshot",
+    "remove what hooks were started for",
     "remove the server's keys",
     "save the identity",
     "GET /api/v1/public-keys",
@@ -254,6 +255,7 @@ Deno.test("unregister() renews an expired token once, and deletes with the new o
     "remove the state",
     "remove the server's policy",
     "remove the reported snapshot",
+    "remove what hooks were started for",
     "remove the server's keys",
     "remove the lock holder",
   ]);

@@ -126,7 +126,7 @@ Deno.test("config show marks the interval that the server has set, and none that
 Deno.test("config show --json has every setting", async () => {
   const { out } = await runCli(new FakeSystem(), "config", "show", "--json");
   const { schema, file, settings } = JSON.parse(out);
-  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 47]);
+  assertEquals([schema, file, settings.length], ["pennon.config-show/1", null, 54]);
   assertEquals(settings[0], { path: "server.url", value: "", from: "default" });
 });
 

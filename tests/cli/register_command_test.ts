@@ -420,3 +420,32 @@ Deno.test("unregister --keep-server prints JSON, a strange machine id, and refus
   assertEquals(commands.length, 3);
   assertStringIncludes(err, "let an administrator bind the agent to ");
 });
+
+Deno.test("register --token-file takes the token from a file that only its user and group can read", async () => {
+  const register = async (text: string | undefined, mode = 0o600, ...more: string[]) => {
+    const { system, server } = await enrolled();
+    const answer = { agent_id: "a2", token: "access-2", refresh_token: "refresh-2" };
+    server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
+    if (text !== undefined) system.files.texts.set("/run/token", text);
+    system.files.modes.set("/run/token", mode);
+    const words = ["register", "--replace", "--server", URL, "--token-file", "/run/token"];
+    const before = server.requests.length;
+    const { code, err } = await runCli(system, ...words, ...more);
+    const [sent] = server.requests.slice(before).filter(({ path }) => path.endsWith("/register"));
+    return { code, err, token: sent?.token };
+  };
+  const fine = await register("a-token-of-a-file\n");
+  assertEquals([fine.code, fine.token], [0, "a-token-of-a-file"]);
+  assert(!fine.err.includes("a-token-of-a-file"), fine.err);
+  const rows: [Parameters<typeof register>, code: number, part: string][] = [
+    [[undefined], 1, 'Cannot read --token-file: no file "/run/token"'],
+    [[" \n"], 2, 'Cannot register: "/run/token" holds no token'],
+    [["t", 0o644], 2, "--token-file"],
+    [["t", 0o600, "--token", "t"], 2, 'give either "--token" or "--token-file"'],
+  ];
+  for (const [given, code, part] of rows) {
+    const refused = await register(...given);
+    assertEquals([refused.code, refused.token], [code, undefined], refused.err);
+    assertStringIncludes(refused.err, part);
+  }
+});

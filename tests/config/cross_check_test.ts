@@ -131,6 +131,18 @@ const ROWS: readonly [kind: "error" | "warning", says: string, holds: Settings, 
     ],
     [
       "warning",
+      "hooks.on_outage_arguments has no effect",
+      { "hooks.on_outage_arguments": "a", "hooks.on_outage": "true" },
+      { "hooks.on_outage_arguments": "a" },
+    ],
+    [
+      "warning",
+      "hooks.on_security_update_arguments has no effect",
+      { "hooks.on_security_update_arguments": "a", "hooks.on_security_update": "true" },
+      { "hooks.on_security_update_arguments": "a" },
+    ],
+    [
+      "warning",
       "breaker.consecutive_failures has no effect",
       { "breaker.consecutive_failures": "5" },
       { "breaker.consecutive_failures": "6" },

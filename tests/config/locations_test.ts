@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { locations } from "../../src/config/locations.ts";
+import { hookProgram, locations } from "../../src/config/locations.ts";
 import type { Os } from "../../src/system/system.ts";
 import { FakeSystem } from "../fakes/system.ts";
 
@@ -60,4 +60,15 @@ Deno.test("locations() on macOS and Windows are the system's own", () => {
     configFiles: ["C:\\ProgramData\\Pennon\\config.toml"],
     stateDirectory: "C:\\ProgramData\\Pennon\\State",
   });
+});
+
+Deno.test("hookProgram() is in root's directory, and on Windows an .exe in that of the administrators", () => {
+  for (const os of ["linux", "macos"] as const) {
+    assertEquals(hookProgram(system(os), "on_outage"), "/etc/pennon/hooks/on_outage");
+  }
+  const environment = { ProgramData: "D:\\Data" };
+  assertEquals(
+    hookProgram(system("windows", { environment }), "on_security_update"),
+    "D:\\Data\\Pennon\\hooks\\on_security_update.exe",
+  );
 });

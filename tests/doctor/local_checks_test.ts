@@ -4,6 +4,7 @@ import {
   examineStateDirectory,
   judgeConfiguration,
   judgeDisk,
+  judgeHooks,
   judgeRegistration,
   judgeTlsFiles,
   openClient,
@@ -111,4 +112,28 @@ Deno.test("judgeRegistration() fails for an identity that cannot be used, and an
   const error = new IdentityError("Cannot use the identity: corrupt. Next: stop the agent");
   assertEquals(judgeRegistration(error, null).next, "stop the agent");
   assert(!JSON.stringify([one, other]).includes("secret"));
+});
+
+Deno.test("judgeHooks() warns of programs that are not started, and says nothing without hooks", async () => {
+  const system = new FakeSystem();
+  const { config } = await loadConfig(system);
+  assertEquals(await judgeHooks(system, config), []);
+  const hooks = { ...config.hooks, onOutage: true, onSecurityUpdate: true };
+  const names = ["on_outage", "on_security_update"].map((name) => `/etc/pennon/hooks/${name}`);
+  for (const path of names) {
+    system.files.texts.set(path, "");
+    system.files.modes.set(path, 0o755);
+  }
+  const [fine] = await judgeHooks(system, { ...config, hooks });
+  assertEquals([fine?.level, fine?.seen], ["ok", `may be started: ${names.join(", ")}`]);
+  system.files.modes.set(names[1] ?? "", 0o757);
+  const [{ level, seen, next } = { level: "", seen: "", next: "" }] = await judgeHooks(system, {
+    ...config,
+    hooks,
+  });
+  assertEquals([level, next], ["warn", `chmod go-w ${names[1]}`]);
+  assertEquals(
+    seen,
+    `starts nothing: on_security_update: "${names[1]}" can be written by every user (mode 757)`,
+  );
 });

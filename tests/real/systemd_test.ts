@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
+import { CERTIFICATE } from "../fakes/pem.ts";
 import { Machine, until } from "./systemd_machine.ts";
 
 const PLACE = Deno.env.get("PENNON_SYSTEMD_PLACE");
@@ -35,7 +36,8 @@ async function writeHost(root: string): Promise<void> {
     "Filename: ./base-files.deb\nSize: 1000\nDescription: made for a test\n" +
     `SHA256: ${"0".repeat(64)}\n`;
   await Deno.writeTextFile(`${root}/srv/repo/Packages`, packages);
-  const release = "Origin: Test\nSuite: stable\nDate: Mon, 30 Nov 2026 00:00:00 UTC\n";
+  const release =
+    "Origin: Test\nLabel: Debian-Security\nSuite: stable\nDate: Mon, 30 Nov 2026 00:00:00 UTC\n";
   await Deno.writeTextFile(`${root}/srv/repo/Release`, release);
   const source = "deb [trusted=yes] file:/srv/repo ./\n";
   await Deno.writeTextFile(`${root}/etc/apt/sources.list`, source);
@@ -166,6 +168,102 @@ async function logsAreInTheJournal({ machine }: World): Promise<void> {
   assertEquals(status.details.UnitFileState, "enabled");
 }
 
+/** What the journal has of the agent, at this priority and above. */
+async function journal({ machine }: World, priority: string): Promise<string> {
+  const words = ["_SYSTEMD_UNIT=pennon.service", "-p", priority, "--no-pager", "-o", "cat"];
+  return await machine.ask("journalctl", ...words);
+}
+
+/** A warning, an error of the log, and one of the command line, in either format of the log. */
+async function prioritiesAreInTheJournal(world: World): Promise<void> {
+  const { machine, server } = world;
+  await server.setFault({ mode: "status", status: 503 });
+  const line = "server answered with an error";
+  await until("warning", async () => (await journal(world, "warning")).includes(line) || undefined);
+  await server.setFault({ mode: "none" });
+  assert(!(await journal(world, "err")).includes(line));
+  assert(!(await journal(world, "warning")).includes("agent started"));
+  assert(!/^<\d>/m.test(await journal(world, "debug")));
+  const file = `${machine.root}/etc/pennon/config.toml`;
+  await Deno.writeTextFile(file, `${CONFIG}nonsense = 1\n`);
+  await machine.run("systemctl", "restart", "pennon");
+  assertStringIncludes(await journal(world, "err"), '"scanners.nonsense" is no setting');
+  await Deno.writeTextFile(file, CONFIG);
+  await machine.ask("systemctl", "restart", "pennon");
+}
+
+/** In an outage and after a scan, as the account of the service and in its sandbox. */
+async function startsHooks(world: World): Promise<void> {
+  const { machine, server } = world;
+  const file = `${machine.root}/etc/pennon/config.toml`;
+  const folder = `${machine.root}/etc/pennon/hooks`;
+  await Deno.mkdir(folder);
+  const programs = {
+    on_outage: "echo $PENNON_EVENT by $(id -un) > /var/lib/pennon/hook\n" +
+      "touch /etc/pennon/hooks/x 2>/dev/null || echo confined\n",
+    on_security_update: "echo $PENNON_SCANNER $PENNON_NEW_SECURITY_UPDATES of $PENNON_UPDATES\n",
+  };
+  for (const [name, script] of Object.entries(programs)) {
+    await Deno.writeTextFile(`${folder}/${name}`, `#!/bin/sh\n${script}`);
+    await Deno.chmod(`${folder}/${name}`, 0o755);
+  }
+  const hooks = '[hooks]\non_outage = true\noutage_after = "1s"\non_security_update = true\n';
+  await Deno.writeTextFile(file, CONFIG + hooks);
+  await machine.ask("systemctl", "restart", "pennon");
+  await server.setFault({ mode: "reset" });
+  const line = (event: string) => new RegExp(`hook finished .*event=${event} .*output=confined`);
+  const says = async (event: string) => line(event).test(await journal(world, "info")) || undefined;
+  await until("hook of the beginning", () => says("outage_began"));
+  assertEquals(await machine.ask("cat", `${STATE}/hook`), "outage_began by pennon\n");
+  await server.setFault({ mode: "none" });
+  await until("hook of the end", () => says("outage_ended"));
+  for (const scan of ["first", "second"]) {
+    const id = server.queueCommand({ type: "scan_updates" });
+    await until(`${scan} scan`, () => Promise.resolve(logOf(server, id)));
+    await new Promise((resolve) => setTimeout(resolve, 6_000)); // One look.
+  }
+  const found = (await journal(world, "info")).match(/hook finished .*event=security_updates.*/g);
+  assertEquals(found?.length, 1);
+  assertStringIncludes(found?.[0] ?? "", 'output="apt 1 of 1"');
+  await Deno.writeTextFile(file, CONFIG);
+  await machine.ask("systemctl", "restart", "pennon");
+}
+
+/** A token and a certificate that only root can read, through systemd's credentials. */
+async function readsCredentials({ machine, server }: World): Promise<void> {
+  await machine.ask("systemctl", "stop", "pennon");
+  await machine.ask("pennon", "unregister");
+  const secrets = `${machine.root}/root/secrets`;
+  await Deno.mkdir(secrets, { mode: 0o700 });
+  await Deno.writeTextFile(`${secrets}/token`, `${TOKEN}\n`, { mode: 0o600 });
+  await Deno.writeTextFile(`${secrets}/ca.pem`, CERTIFICATE, { mode: 0o600 });
+  const dropIn = `${machine.root}/etc/systemd/system/pennon.service.d/credentials.conf`;
+  const register = `register --state-dir ${STATE} --server ${server.url} --token-file %d/token`;
+  const lines = [
+    "[Service]",
+    "LoadCredential=token:/root/secrets/token",
+    "LoadCredential=ca.pem:/root/secrets/ca.pem",
+    "Environment=PENNON_TLS_CA_FILE=%d/ca.pem",
+    `ExecStartPre=/usr/local/bin/pennon ${register}`,
+  ];
+  await Deno.writeTextFile(dropIn, `${lines.join("\n")}\n`);
+  await machine.ask("systemctl", "daemon-reload");
+  server.resetRequests();
+  await machine.ask("systemctl", "start", "pennon");
+  await until("check-in", () => Promise.resolve(checkIns(server) > 0 || undefined));
+  const said = await machine.ask("journalctl", "-u", "pennon", "-b", "--no-pager", "-o", "cat");
+  assertStringIncludes(said, `Registered with ${server.url}`);
+  assert(!said.includes(TOKEN) && !said.includes("not safe"), said);
+  // Once more: the host is registered, and the token may be spent.
+  await machine.ask("rm", "/root/secrets/token");
+  await Deno.writeTextFile(dropIn, lines.join("\n").replace(/^.*=token:.*\n/m, ""));
+  await machine.ask("systemctl", "daemon-reload");
+  await machine.ask("systemctl", "restart", "pennon");
+  await Deno.remove(dropIn);
+  await machine.ask("systemctl", "daemon-reload");
+  await machine.ask("systemctl", "restart", "pennon");
+}
+
 async function uninstalls({ machine }: World): Promise<void> {
   const unit = "/etc/systemd/system/pennon.service";
   await machine.ask("pennon", "service", "uninstall");
@@ -206,9 +304,12 @@ for (const suite of ["bookworm", "trixie"]) {
         await t.step("it is confined", () => isConfined(world));
         await t.step("it scans apt inside of its sandbox", () => scansApt(world));
         await t.step("its log is in the journal", () => logsAreInTheJournal(world));
+        await t.step("its log has priorities", () => prioritiesAreInTheJournal(world));
+        await t.step("it starts the hooks", () => startsHooks(world));
         await t.step("after kill -9 it is started again", () => restartsAfterKill(world));
         await t.step("the watchdog ends an agent that stands still", () => watchdogActs(world));
         await t.step("a stop delivers what is buffered", () => deliversAtStop(world));
+        await t.step("it takes secrets from credentials", () => readsCredentials(world));
         await t.step("it starts at boot", () => startsAtBoot(world));
         await t.step(
           "uninstall leaves the state; install follows no link",

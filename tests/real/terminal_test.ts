@@ -179,3 +179,31 @@ Deno.test({
   const inPipe = await inShell(`"$@" | cat`, code);
   assertEquals(inPipe.out, "[31mred[0m [2Jrest\n[31mplain[0m\n");
 });
+
+Deno.test({
+  name:
+    "printError() marks each line with its priority where the journal reads stderr, and only there",
+  ignore: await lacks("cat"),
+  async fn() {
+    const code = `terminal.printError("a\\nb", 3); terminal.printError("c"); terminal.print("d");`;
+    const file = await Deno.makeTempFile();
+    try {
+      const { dev, ino } = await Deno.stat(file);
+      for (
+        const [stream, written] of [
+          [`${dev}:${ino}`, "<3>a\n<3>b\nc\n"],
+          [`${dev}:${(ino ?? 0) + 1}`, "a\nb\nc\n"],
+          ["", "a\nb\nc\n"],
+          ["nonsense", "a\nb\nc\n"],
+        ]
+      ) {
+        const command = `JOURNAL_STREAM='${stream}' "$@" 2>'${file}'; cat '${file}'`;
+        assertEquals((await inShell(command, code)).out, `d\n${written}`, stream);
+      }
+      const closed = `JOURNAL_STREAM='${dev}:${ino}' "$@" 2>&-`;
+      assertEquals((await inShell(closed, code)).out, "d\n");
+    } finally {
+      await Deno.remove(file);
+    }
+  },
+});

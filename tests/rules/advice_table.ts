@@ -18,6 +18,7 @@ const ISSUER = { outside: "who has the certificate and its key" } as const;
 const SERVER = { outside: "the server, its address or the network" } as const;
 const NOT_REGISTERED = { situation: "a host that is not registered" } as const;
 const OWNERS = "tests/e2e/owners_test.ts";
+const HOOKS = "tests/e2e/hooks_test.ts";
 const DOCTOR = "tests/e2e/doctor_test.ts";
 const NO_MANAGER = "doctor: no package manager, lists that are old or missing";
 const NOT_ACCEPTED =
@@ -36,6 +37,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["can be {} by {} (mode {}). Next: {} {}", {
         test: [OWNERS, "root takes no configuration that others can write, own or replace"],
       }],
+      ["put it there, or set hooks.", { test: [HOOKS, "config check"] }],
+      ["chmod 755", { test: [HOOKS, "config check"] }],
       ["move the file to a directory that", { situation: "a configuration in the home of a user" }],
       ['give a "--state-dir" that', { situation: "a state directory in the home of a user" }],
     ],

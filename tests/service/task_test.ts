@@ -26,7 +26,7 @@ Deno.test("taskXml() starts at boot as SYSTEM, restarts on failure, and is never
   assertEquals(element(xml, "DisallowStartIfOnBatteries"), "false");
   assertEquals(element(xml, "StopIfGoingOnBatteries"), "false");
   assertEquals(element(xml, "Command"), PROGRAM);
-  assertEquals(element(xml, "Arguments"), "run --log-file pennon.log");
+  assertEquals(element(xml, "Arguments"), "run --log-file pennon.log --event-log");
   assert(/<BootTrigger>\s*<Enabled>true<\/Enabled>\s*<\/BootTrigger>/.test(xml));
   assert(!/Logon|Password/i.test(xml));
 });

@@ -1,6 +1,7 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
+import { StandIn } from "./stand_in.ts";
 import { enveloped, hostTest, type WindowsHost } from "./windows_host.ts";
 
 const TOKEN = "a-registration-token";
@@ -114,9 +115,53 @@ agentTest("an outage and a kill in it lose nothing", async (host, server) => {
   assertEquals([reports(id), server.state().violations], [1, []]);
 });
 
+agentTest(
+  "errors go to the Event Log by a played eventcreate, which Wine does not have",
+  async (host, server) => {
+    const eventcreate = await host.eventcreate("exit = 0");
+    await host.configure(SHORT_TIMES);
+    await register(host, server);
+    // Only an operator can help then.
+    await server.setFault({ mode: "status", status: 403 });
+    await whileRunning(host, () => recorded(eventcreate), ["--event-log"]);
+    const [{ argv } = { argv: [] }] = await eventcreate.runs();
+    assertEquals(
+      argv.slice(1, -1),
+      ["/l", "APPLICATION", "/so", "Pennon", "/t", "ERROR"]
+        .concat("/id", "1", "/d"),
+    );
+    assertMatch(
+      argv.at(-1) ?? "",
+      /^operator action required \(connection\.operator_required\); cause: /,
+    );
+  },
+);
+
+agentTest(
+  "a hook is an .exe of the administrators', with its arguments and facts",
+  async (host, server) => {
+    const folder = `${host.folder}\\ProgramData\\Pennon\\hooks`;
+    const hook = await StandIn.make(folder, "on_outage.exe", "exit = 0");
+    await host.configure(
+      `${SHORT_TIMES}[hooks]\non_outage = true\noutage_after = "1s"\n` +
+        'on_outage_arguments = ["--page", "a \\"b\\" %PATH%"]\n',
+    );
+    await register(host, server);
+    await server.setFault({ mode: "reset" });
+    await whileRunning(host, () => recorded(hook));
+    const [run] = await hook.runs();
+    assertEquals(run?.argv.slice(1), ["--page", 'a "b" %PATH%']);
+    assertEquals(run?.environment.includes("PENNON_EVENT=outage_began"), true);
+  },
+);
+
 /** Runs the agent for as long as `work` takes, and kills it. */
-async function whileRunning(host: WindowsHost, work: () => Promise<void>): Promise<void> {
-  const agent = host.start(["run"]);
+async function whileRunning(
+  host: WindowsHost,
+  work: () => Promise<void>,
+  options: readonly string[] = [],
+): Promise<void> {
+  const agent = host.start(["run", ...options]);
   const output = agent.output();
   try {
     await work();
@@ -134,4 +179,13 @@ async function until(isReached: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error("Cannot wait longer");
+}
+
+/** Waits, bounded, until a played program was run. */
+async function recorded(program: StandIn): Promise<void> {
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 100) {
+    if ((await program.runs()).length > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error("Cannot wait longer for a program");
 }

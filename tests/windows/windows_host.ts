@@ -52,15 +52,23 @@ export class WindowsHost {
     return host;
   }
 
-  /** Takes its PowerShell away. */
+  /** Takes its played programs away. */
   async end(): Promise<void> {
     await Deno.remove(this.#powershell, { recursive: true }).catch(() => {});
+    for (const ending of ["", ".play", ".runs"]) {
+      await Deno.remove(`${this.#system}\\eventcreate.exe${ending}`).catch(() => {});
+    }
   }
 
   /** Writes Pennon's configuration where it is looked for. */
   async configure(text: string): Promise<void> {
     await Deno.mkdir(`${this.folder}\\ProgramData\\Pennon`, { recursive: true });
     await Deno.writeTextFile(`${this.folder}\\ProgramData\\Pennon\\config.toml`, text);
+  }
+
+  /** Windows' program that writes to the Event Log, which Wine does not have, with what it plays. */
+  async eventcreate(play: string, files: Files = {}): Promise<StandIn> {
+    return await StandIn.make(this.#system, "eventcreate.exe", play, files);
   }
 
   /** Windows PowerShell, with what it plays. */

@@ -7,7 +7,11 @@
  * may start can do anything, so the wall against code in the agent is the service manager's sandbox.
  */
 
+import { HOOK_PROGRAMS } from "../../src/config/locations.ts";
 import type { Target } from "./targets.ts";
+
+/** Those of the administrator: the agent checks their owners before each start (decision 0045). */
+const HOOKS = Object.values(HOOK_PROGRAMS);
 
 /** Programs by absolute path: no PATH is searched, and an absent one costs nothing. */
 const PROGRAMS = {
@@ -41,6 +45,8 @@ const VARIABLES = [
   "HOME",
   "HTTPS_PROXY",
   "HTTP_PROXY",
+  // systemd's, for the priority of lines in its journal.
+  "JOURNAL_STREAM",
   // systemd's, for the agent's state and signs of life.
   "NOTIFY_SOCKET",
   "NO_COLOR",
@@ -118,6 +124,6 @@ export function permissionFlags(target: Target): string[] {
   return [
     ...common,
     `--allow-env=${VARIABLES.join()}`,
-    `--allow-run=${PROGRAMS[target.os].join()}`,
+    `--allow-run=${[...PROGRAMS[target.os], ...HOOKS].join()}`,
   ];
 }

@@ -10,7 +10,9 @@
  */
 
 import { LOG_MESSAGES } from "../../log_messages.ts";
+import { SYSLOG_PRIORITY } from "../system.ts";
 import { SILENT } from "./environment.ts";
+import { markPriority } from "./systemd_journal.ts";
 
 type Report =
   | { readonly kind: "alive" }
@@ -273,7 +275,8 @@ class Supervisor {
   #endWith(code: number, event: LastEvent, fields: Fields): void {
     clearInterval(this.#timer);
     setTimeout(() => this.#end(code), LAST_LINE_MS);
-    const line = new TextEncoder().encode(`${this.#formatLine(event, fields)}\n`);
+    const marked = markPriority(this.#formatLine(event, fields), SYSLOG_PRIORITY.error);
+    const line = new TextEncoder().encode(`${marked}\n`);
     // A thread of Deno writes it and may block; this thread goes on.
     Deno.stderr.write(line).catch(() => {}).finally(() => this.#end(code));
   }

@@ -2,6 +2,7 @@
 
 import { stripAllButColours, stripControls } from "../../strip_controls.ts";
 import type { Terminal } from "../system.ts";
+import { markPriority } from "./systemd_journal.ts";
 
 /** Width where no terminal reports one. */
 const DEFAULT_COLUMNS = 80;
@@ -34,9 +35,9 @@ export class RealTerminal implements Terminal {
     this.#write(`${shown}\n`);
   }
 
-  printError(text: string): void {
+  printError(text: string, priority?: number): void {
     this.#clearProgress();
-    writeIfPossible(`${stripControls(text, "\n\t")}\n`);
+    writeIfPossible(`${markPriority(stripControls(text, "\n\t"), priority)}\n`);
   }
 
   showProgress(text: string): void {

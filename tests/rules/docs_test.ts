@@ -6,6 +6,11 @@ import { readSources } from "../sources.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 
+/** The text of all tests. */
+async function testTexts(): Promise<string> {
+  return (await readSources("tests/")).map(({ text }) => text).join("");
+}
+
 /** The quoted names in a table's last column; a code span without blanks is a file or a flag. */
 function namesIn(markdown: string): string[] {
   const cells = markdown.split("\n").filter((line) => line.startsWith("|"))
@@ -18,7 +23,7 @@ for (const document of ["rules.md", "status-p0-003.md", "redflag-server.md"]) {
   Deno.test(`docs/${document} names only tests that there are`, async () => {
     const names = namesIn(await Deno.readTextFile(new URL(document, DOCS)));
     assert(names.length > 5, `only ${names.length} names`);
-    const texts = (await readSources("tests/")).map(({ text }) => text).join("");
+    const texts = await testTexts();
     const missing = names.filter((name) => !texts.includes(`"${name.replace(/^outcome: /, "")}`));
     assertEquals(missing, []);
   });

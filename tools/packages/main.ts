@@ -1,6 +1,7 @@
 /**
  * `deno task test:packages`: installs, upgrades, downgrades and removes the packages in Debian 12 and
- * 13, Ubuntu 24.04, and on Debian with dnf 4 and dnf 5 (an empty host of rpm's, on Debian's own files).
+ * 13, Ubuntu 24.04, and on Debian with dnf 4 and dnf 5 (an empty host of rpm's, on Debian's own files);
+ * checks their form, for every architecture in `dist/`; and builds and runs the OCI image with podman.
  *
  * The roots are kept between runs; each test has a throw-away view of one. Packages are made of the
  * executable in `dist/`, in two versions. Ends with the tests' own exit code, and with 3 where it could
@@ -39,7 +40,7 @@ const EXECUTABLE = "dist/pennon-linux-x64";
 const PROGRAMS = ["unshare", "chroot", "mount", "debootstrap", "gpg", "apt-ftparchive"]
   .concat("createrepo_c", "rpmsign", "rpm", "xz", "setpriv");
 
-const TESTS = ["format", "apt", "dnf"].map((name) => `tests/packages/${name}_test.ts`);
+const TESTS = ["format", "apt", "dnf", "image"].map((name) => `tests/packages/${name}_test.ts`);
 
 /** Twenty times what they take on two cores. */
 const TESTS_TIMEOUT_MS = 1_800_000;

@@ -2,6 +2,7 @@
 
 import { SHIPPED_DENO } from "../build/shipped_deno.ts";
 import { systemdUnit, SYSUSERS_LINE } from "../../src/service/systemd.ts";
+import { BuildError } from "../build/build_error.ts";
 import { mustRun, requirePrograms } from "./command.ts";
 import { copyrightFile } from "./copyright.ts";
 import { exampleConfig } from "./example_config.ts";
@@ -37,6 +38,9 @@ export interface PackagesMade {
 
 const STAGE = ".cache/release/package";
 
+/** What a host may have to download for the agent: 35 MB, of which the runtime takes most. */
+export const MAX_PACKAGE_BYTES = 35_000_000;
+
 const ARCHITECTURES = [
   { architecture: "amd64", executable: "dist/pennon-linux-x64" },
   { architecture: "arm64", executable: "dist/pennon-linux-arm64" },
@@ -45,7 +49,7 @@ const ARCHITECTURES = [
 /**
  * Makes them and returns their paths.
  *
- * @throws {BuildError} if a program is missing or a package cannot be made
+ * @throws {BuildError} if a program is missing, or a package cannot be made or is too big
  */
 export async function makePackages(options: PackageOptions): Promise<PackagesMade> {
   const nfpm = await findNfpm();
@@ -68,10 +72,20 @@ export async function makePackages(options: PackageOptions): Promise<PackagesMad
       const said = await mustRun([nfpm, ...argv, "--target", `${options.into}/`], {
         environment: { SOURCE_DATE_EPOCH: String(options.facts.epochS) },
       });
-      files.push(/created package: (.+)/.exec(said)?.[1]?.trim() ?? said.trim());
+      const file = /created package: (.+)/.exec(said)?.[1]?.trim() ?? said.trim();
+      if (!options.isQuick) await mustBeSmall(file);
+      files.push(file);
     }
   }
   return { files, leftOut };
+}
+
+async function mustBeSmall(file: string): Promise<void> {
+  const { size } = await Deno.stat(file);
+  if (size <= MAX_PACKAGE_BYTES) return;
+  throw new BuildError(
+    `Cannot release "${file}": it has ${size} bytes, more than ${MAX_PACKAGE_BYTES}`,
+  );
 }
 
 /** Writes all that is the same on every architecture. */

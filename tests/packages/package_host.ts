@@ -124,15 +124,9 @@ export class PackageHost implements AsyncDisposable {
     return await this.run(...argv, "--state-dir", "/var/lib/pennon");
   }
 
-  /** Every file and directory that is not another package manager's own notes, with its kind. */
+  /** As `listFiles()`. */
   async files(): Promise<string[]> {
-    const prune = NOT_LISTED.flatMap((path) => ["-path", path, "-o"]).slice(0, -1);
-    const argv = ["find", "/", "-xdev", "(", ...prune, ")", "-prune", "-o", "-printf", "%y %p\n"];
-    const files = (await this.must(...argv)).trim().split("\n").sort();
-    // What groupadd and useradd keep of the files before the last change.
-    return files.filter((file) =>
-      !/^f \/etc\/(passwd|shadow|group|gshadow|subuid|subgid)-$/.test(file)
-    );
+    return await listFiles((...argv) => this.must(...argv));
   }
 
   async read(path: string): Promise<string> {
@@ -153,6 +147,20 @@ export class PackageHost implements AsyncDisposable {
   async exists(path: string): Promise<boolean> {
     return await Deno.lstat(`${this.root}${path}`).then(() => true, () => false);
   }
+}
+
+/** Every file and directory of a host that is not another package manager's own notes, with its kind. */
+export async function listFiles(
+  must: (...argv: string[]) => Promise<string>,
+  notListed: readonly string[] = [],
+): Promise<string[]> {
+  const prune = [...NOT_LISTED, ...notListed].flatMap((path) => ["-path", path, "-o"]).slice(0, -1);
+  const argv = ["find", "/", "-xdev", "(", ...prune, ")", "-prune", "-o", "-printf", "%y %p\n"];
+  const files = (await must(...argv)).trim().split("\n").sort();
+  // What groupadd and useradd keep of the files before the last change.
+  return files.filter((file) =>
+    !/^f \/etc\/(passwd|shadow|group|gshadow|subuid|subgid)-$/.test(file)
+  );
 }
 
 async function command(argv: readonly [string, ...string[]]): Promise<void> {

@@ -3,6 +3,8 @@
 import { Program } from "../../tools/program.ts";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where it finds the executable under test. */
+const PROGRAM = "/usr/local/bin/pennon";
 const BOOT_MS = 60_000;
 const PAUSE_MS = 200;
 
@@ -47,18 +49,21 @@ export class Machine implements AsyncDisposable {
   /** Its root directory, as this host sees it. */
   readonly root: string;
   readonly #folder: string;
-  readonly #executable: string;
+  readonly #executable: string | null;
   #nspawn: Program | undefined;
   #leader = "";
 
-  private constructor(folder: string, executable: string) {
+  private constructor(folder: string, executable: string | null) {
     this.#folder = folder;
     this.#executable = executable;
     this.root = `${folder}/root`;
   }
 
-  /** A machine on the Debian in `lower` that has not booted yet, with the agent's executable in it. */
-  static async create(lower: string, executable: string): Promise<Machine> {
+  /**
+   * A machine on the Debian in `lower` that has not booted yet, with the agent's executable in it;
+   * `null`: a package brings it.
+   */
+  static async create(lower: string, executable: string | null): Promise<Machine> {
     const folder = await Deno.makeTempDir({ prefix: "pennon-systemd-", dir: "/var/tmp" });
     const machine = new Machine(folder, executable);
     // 0755, whatever the umask: the root of a system.
@@ -68,7 +73,7 @@ export class Machine implements AsyncDisposable {
     }
     const layers = `lowerdir=${lower},upperdir=${folder}/upper,workdir=${folder}/work`;
     await mustRun(["mount", "-t", "overlay", "overlay", "-o", layers, machine.root]);
-    await Deno.writeTextFile(`${machine.root}/usr/local/bin/pennon`, "");
+    if (executable !== null) await Deno.writeTextFile(`${machine.root}${PROGRAM}`, "");
     return machine;
   }
 
@@ -82,7 +87,7 @@ export class Machine implements AsyncDisposable {
         ...["setpriv", "--pdeathsig", "KILL", "systemd-nspawn", "-D", this.root] as const,
         ...options,
         `--machine=pennon-${crypto.randomUUID().slice(0, 8)}`,
-        `--bind-ro=${this.#executable}:/usr/local/bin/pennon`,
+        ...this.#executable === null ? [] : [`--bind-ro=${this.#executable}:${PROGRAM}`],
       ],
     });
     const nspawn = String(this.#nspawn.processId);

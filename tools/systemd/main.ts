@@ -1,15 +1,21 @@
 /**
- * `deno task test:systemd`: runs the service under a real systemd, on Debian 12 and 13.
+ * `deno task test:systemd`: runs the service under a real systemd, on Debian 12 and 13: as
+ * `service install` makes it, as the packages do, as the Ansible role does, and cloud-init.
  *
  * Each Debian is fetched once and kept; a test boots it with systemd-nspawn on an overlay, so that it
- * never changes. Needs root, `debootstrap`, `systemd-nspawn` and the executable in `dist/`. Ends with
- * the tests' own exit code, and with 3 where it could not run them.
+ * never changes. Needs root, `debootstrap`, `systemd-nspawn` and the executable in `dist/`, and nfpm or
+ * Go for the tests with packages. Ends with the tests' own exit code, and with 3 where it could not run
+ * them.
  */
 
-import { isThere, missingOnPath } from "../place/host.ts";
+import { ENTER } from "../hosts/roots.ts";
+import { runAlone } from "../place/alone.ts";
+import { isThere, missingOnPath, proxies } from "../place/host.ts";
 import { runPlaceCommand } from "../place/place_command.ts";
 import { PlaceError } from "../place/place_error.ts";
-import { fetchDebian } from "../place/steps.ts";
+import { fetchDebian, step, STEP_TIMEOUT_MS } from "../place/steps.ts";
+import { findNfpm } from "../release/nfpm.ts";
+import { buildVersions } from "../packages/versions.ts";
 
 const USAGE = `Usage: deno task test:systemd [options] [TEST FILES]
 
@@ -24,6 +30,9 @@ const SUITES = ["bookworm", "trixie"];
 /** A system that boots, and what the agent asks about a host. */
 const PACKAGES = "systemd systemd-sysv dbus udev libpam-systemd procps iproute2".split(" ");
 
+/** What sets up the hosts of a fleet, and rpm. cloud-init does nothing on a host without user data. */
+const FLEET = ["ansible-core", "python3-apt", "cloud-init", "rpm", "ca-certificates"];
+
 const PROGRAMS = [
   "debootstrap",
   "systemd-nspawn",
@@ -34,7 +43,11 @@ const PROGRAMS = [
   "pgrep",
 ];
 
-const TESTS = ["tests/real/systemd_test.ts"];
+const SERVICE_TEST = "tests/real/systemd_test.ts";
+
+/** They need packages, of two versions. */
+const PACKAGE_TESTS = ["service", "ansible", "cloud_init"]
+  .map((name) => `tests/packages/${name}_test.ts`);
 
 async function test(folder: string, files: readonly string[]): Promise<number> {
   const executable = Deno.env.get("PENNON_EXECUTABLE") ?? `${Deno.cwd()}/dist/pennon-linux-x64`;
@@ -42,12 +55,14 @@ async function test(folder: string, files: readonly string[]): Promise<number> {
   await Deno.mkdir(folder, { recursive: true });
   using held = await Deno.open(`${folder}/lock`, { write: true, create: true });
   await held.lock(true);
+  const tests = files.length > 0 ? files : [SERVICE_TEST, ...PACKAGE_TESTS];
   for (const suite of SUITES) await makeDebian(folder, suite);
-  const args = ["test", "--no-prompt", "--no-check", "-A", ...files.length > 0 ? files : TESTS];
+  const packaged = tests.some((file) => file !== SERVICE_TEST) ? await makePackaged(folder) : {};
+  const args = ["test", "--no-prompt", "--no-check", "-A", ...tests];
   // The overlays are mounted in a namespace of their own, and go with it.
   const { code } = await new Deno.Command("unshare", {
     args: ["--mount", Deno.execPath(), ...args],
-    env: { PENNON_SYSTEMD_PLACE: folder, PENNON_EXECUTABLE: executable },
+    env: { PENNON_SYSTEMD_PLACE: folder, PENNON_EXECUTABLE: executable, ...packaged },
   }).spawn().status;
   return code;
 }
@@ -65,6 +80,21 @@ async function requireParts(executable: string): Promise<void> {
   );
 }
 
+/** The packages and the roots for the tests of them: what they find in the environment. */
+async function makePackaged(folder: string): Promise<Record<string, string>> {
+  await findNfpm().catch((cause) => {
+    throw new PlaceError(cause.message, { reason: "missing", cause });
+  });
+  const roots: Record<string, string> = {};
+  for (const suite of SUITES) {
+    roots[suite] = `${folder}/debian-${suite}-1`;
+    roots[`fleet-${suite}`] = await makeFleetDebian(folder, suite);
+  }
+  const work = `${folder}/work`;
+  const versions = await buildVersions(work);
+  return { PENNON_PACKAGE_TESTS: JSON.stringify({ roots, versions, work }) };
+}
+
 async function makeDebian(folder: string, suite: string): Promise<void> {
   const root = `${folder}/debian-${suite}-1`;
   if (await isThere(root)) return;
@@ -77,6 +107,33 @@ async function makeDebian(folder: string, suite: string): Promise<void> {
     log: `${folder}/log-${suite}`,
   });
   await Deno.rename(unfinished, root);
+}
+
+/** A copy of that Debian with `FLEET`, made the first time; apt knows what they need, debootstrap does not. */
+async function makeFleetDebian(folder: string, suite: string): Promise<string> {
+  const root = `${folder}/fleet-${suite}-1`;
+  if (await isThere(root)) return root;
+  console.error(`systemd: adding ${FLEET.join(", ")} to Debian ${suite} (once)`);
+  const unfinished = `${root}.unfinished`;
+  const log = `${folder}/log-fleet-${suite}`;
+  const run = (argv: readonly string[]) =>
+    runAlone(argv, {
+      environment: { LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive", ...proxies() },
+      logFile: log,
+      timeoutMs: STEP_TIMEOUT_MS,
+    });
+  await Deno.remove(unfinished, { recursive: true }).catch(() => {});
+  const from = `${folder}/debian-${suite}-1`;
+  await step(log, "cp", () => run(["cp", "-a", from, unfinished]));
+  for (const name of ["/etc/resolv.conf", "/etc/hosts"]) {
+    await Deno.copyFile(name, `${unfinished}${name}`).catch(() => {});
+  }
+  const install = ["apt-get", "install", "-qq", "--no-install-recommends", ...FLEET];
+  for (const argv of [["apt-get", "update", "-qq"], install, ["apt-get", "clean"]]) {
+    await step(log, argv.join(" "), () => run(["/bin/sh", ENTER, unfinished, "-", ...argv]));
+  }
+  await Deno.rename(unfinished, root);
+  return root;
 }
 
 if (import.meta.main) {

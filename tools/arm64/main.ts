@@ -1,16 +1,22 @@
 /**
  * `deno task test:arm64`: tries the executable for Linux arm64, and runs unit tests on Deno for it, under
- * `qemu-aarch64-static`, about eight times slower than on a processor of that kind.
+ * `qemu-aarch64-static`, about eight times slower than on a processor of that kind. The .deb is installed
+ * in a Debian for arm64, whose own apt is scanned (Linux 6.7, and nfpm or Go; said where it cannot be).
  *
- * Child programs are this host's own, so a scan is of this host. Needs Debian's `qemu-user-static`,
- * `debootstrap`, root for it, and npm. Ends with 1 if something failed, and with 3 where it could not run.
+ * Elsewhere child programs are this host's own. Needs Debian's `qemu-user-static`, `debootstrap`, root for
+ * it, and npm. Ends with 1 if something failed, and with 3 where it could not run.
  */
 
 import { fileURLToPath } from "node:url";
 import { isThere, missingOnPath } from "../place/host.ts";
 import { runPlaceCommand } from "../place/place_command.ts";
 import { PlaceError } from "../place/place_error.ts";
-import { fetchDeno, makeRoot, QEMU } from "./place.ts";
+import { BuildError } from "../build/build_error.ts";
+import { runAlone } from "../place/alone.ts";
+import { makePackages } from "../release/packages.ts";
+import { readReleaseFacts } from "../release/release_facts.ts";
+import { HOMEPAGE, MAINTAINER } from "../release/task.ts";
+import { ENTER, fetchDeno, makeHost, makeRoot, QEMU, QEMU_FILE } from "./place.ts";
 
 const USAGE = `Usage: deno task test:arm64 [options] [TEST FILES]
 
@@ -47,7 +53,7 @@ async function test(folder: string, files: readonly string[]): Promise<number> {
   await held.lock(true);
   const root = await makeRoot(folder);
   const deno = await fetchDeno(folder);
-  const failures = await tryExecutable(root);
+  const failures = [...await tryExecutable(root), ...await tryPackage(folder)];
   await fetchDependencies();
   const code = await runTests(root, deno, files.length > 0 ? files : TESTS);
   for (const failure of failures) console.error(`arm64: FAILED ${failure}`);
@@ -97,6 +103,85 @@ async function tryExecutable(root: string): Promise<string[]> {
     await Deno.remove(folder, { recursive: true });
   }
   return failures;
+}
+
+/** Of one package that every Debian has, so that apt has an update to offer. */
+const PLAYED_PACKAGES = `Package: base-files
+Version: 99:1
+Architecture: arm64
+Maintainer: x
+Filename: ./base-files.deb
+Size: 1000
+Description: made for a test
+SHA256: ${"0".repeat(64)}
+`;
+
+/** Each answer on a line of its own on stdout. */
+const PACKAGE_STEPS = `
+rm -f /etc/apt/sources.list.d/*
+echo 'deb [trusted=yes] file:/srv/repo ./' > /etc/apt/sources.list
+export DEBIAN_FRONTEND=noninteractive
+apt-get update >&2
+apt-get install -y --no-install-recommends /srv/pennon.deb >&2
+uname -m
+pennon version --json | tr -d '\\n'; echo
+pennon scan --json --only apt | tr -d '\\n'; echo
+apt-get purge -y pennon >&2
+if getent passwd pennon || [ -e /usr/bin/pennon ] || [ -e /var/lib/pennon ]; then echo left; fi
+echo purged
+`;
+
+/** The .deb in a Debian for arm64 whose apt is played; answers what it did not do. */
+async function tryPackage(folder: string): Promise<string[]> {
+  if (!await hasOwnBinaryFormats()) {
+    console.error("arm64: skipped: the .deb, since this kernel is older than Linux 6.7");
+    return [];
+  }
+  const share = `${folder}/share`;
+  await Deno.remove(share, { recursive: true }).catch(() => {});
+  await Deno.mkdir(`${share}/repo`, { recursive: true });
+  try {
+    await makeDeb(`${share}/packages`, `${share}/pennon.deb`);
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    console.error(`arm64: skipped: the .deb: ${error.message}`);
+    return [];
+  }
+  await Deno.writeTextFile(`${share}/repo/Packages`, PLAYED_PACKAGES);
+  const said = `${folder}/package-log`;
+  await Deno.remove(said).catch(() => {});
+  const host = await makeHost(folder);
+  const inside = [ENTER, host, share, QEMU_FILE, "/bin/sh", "-ec", PACKAGE_STEPS];
+  const argv = ["/bin/sh", "-c", 'out=$1; shift; exec /bin/sh "$@" > "$out"', "run", `${said}.out`];
+  const code = await runAlone([...argv, ...inside], {
+    logFile: said,
+    timeoutMs: COMMAND_TIMEOUT_MS,
+  });
+  const [machine, version = "", scan = "", end] = (await Deno.readTextFile(`${said}.out`)).trim()
+    .split("\n");
+  const { architecture } = parse(version);
+  const [apt] = (parse(scan)["scanners"] ?? []) as { result?: string; updates?: unknown[] }[];
+  const isGood = code === 0 && machine === "aarch64" && architecture === "aarch64" &&
+    apt?.result === "ok" && apt.updates?.length === 1 && end === "purged";
+  const what = "the .deb on Debian for arm64: install, version, scan of its apt, purge";
+  console.error(`arm64: ${isGood ? "ok" : "FAILED"}: ${what}`);
+  return isGood ? [] : [`${what}: exit ${code}; see ${said} and ${said}.out`];
+}
+
+/** Whether a user namespace can have binary formats of its own: since Linux 6.7. */
+async function hasOwnBinaryFormats(): Promise<boolean> {
+  const release = await Deno.readTextFile("/proc/sys/kernel/osrelease").catch(() => "");
+  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
+  return Deno.uid() === 0 && (major > 6 || (major === 6 && minor >= 7));
+}
+
+async function makeDeb(into: string, file: string): Promise<void> {
+  const facts = await readReleaseFacts();
+  const common = { revision: 1, isQuick: true, homepage: HOMEPAGE, maintainer: MAINTAINER };
+  const { files } = await makePackages({ ...common, facts, into });
+  const deb = files.find((name) => name.endsWith("_arm64.deb"));
+  if (deb === undefined) throw new BuildError("Cannot make the .deb for arm64");
+  await Deno.rename(deb, file);
 }
 
 /** An object, empty if it is none. */

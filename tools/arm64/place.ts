@@ -1,13 +1,19 @@
 /**
  * Makes the arm64 place: the C library of Debian for arm64, and Deno for it. `qemu-aarch64-static` runs
- * programs with them on this host. Child programs are this host's own, and so are all other files.
+ * programs with them on this host. Child programs are this host's own, and so are all other files; but
+ * for those in a whole Debian for arm64, which `enter.sh` enters.
  */
 
+import { fileURLToPath } from "node:url";
 import { npmIntegrityOf } from "../build/digest.ts";
 import { isThere } from "../place/host.ts";
-import { failed, fetchDebian } from "../place/steps.ts";
+import { runAlone } from "../place/alone.ts";
+import { failed, fetchDebian, step, STEP_TIMEOUT_MS } from "../place/steps.ts";
 
 export const QEMU = "qemu-aarch64-static";
+
+/** The kernel wants a path. */
+export const QEMU_FILE = `/usr/bin/${QEMU}`;
 
 const SUITE = "bookworm";
 
@@ -45,6 +51,25 @@ export async function makeRoot(folder: string): Promise<string> {
   }
   await Deno.rename(unfinished, root);
   await Deno.remove(debian, { recursive: true });
+  return root;
+}
+
+export const ENTER: string = fileURLToPath(new URL("enter.sh", import.meta.url));
+
+/** A whole Debian for arm64 below `folder`, installed the first time, under qemu. Throws `PlaceError`. */
+export async function makeHost(folder: string): Promise<string> {
+  const root = `${folder}/host-1`;
+  if (await isThere(root)) return root;
+  console.error(`arm64: fetching Debian ${SUITE} and installing it under qemu (once)`);
+  const unfinished = `${root}.unfinished`;
+  const log = `${folder}/host-log`;
+  await fetchDebian({ folder: unfinished, suite: SUITE, packages: [], log, unpackOnly: "arm64" });
+  // In a user namespace there are no device files to be made: debootstrap binds them for this kind.
+  const second = ["container=lxc", "/debootstrap/debootstrap", "--second-stage"];
+  const argv = ["/bin/sh", ENTER, unfinished, "-", QEMU_FILE, "/usr/bin/env", ...second];
+  const options = { logFile: log, timeoutMs: STEP_TIMEOUT_MS };
+  await step(log, "debootstrap's second stage", () => runAlone(argv, options));
+  await Deno.rename(unfinished, root);
   return root;
 }
 

@@ -2,13 +2,14 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
 import { StandIn } from "./stand_in.ts";
-import { enveloped, hostTest, type WindowsHost } from "./windows_host.ts";
+import { enveloped, type HostOptions, hostTest, type WindowsHost } from "./windows_host.ts";
 
 const TOKEN = "a-registration-token";
 
 function agentTest(
   name: string,
   work: (host: WindowsHost, server: Refserver) => Promise<void>,
+  options: HostOptions = {},
 ): void {
   hostTest(name, async (host) => {
     const server = await startRefserver({
@@ -20,7 +21,7 @@ function agentTest(
     } finally {
       await server.close();
     }
-  });
+  }, options);
 }
 
 async function succeeds(host: WindowsHost, words: readonly string[], input = ""): Promise<string> {
@@ -92,7 +93,21 @@ max_open = "2s"
 enabled = ["winupdate"]
 `;
 
-agentTest("an outage and a kill in it lose nothing", async (host, server) => {
+agentTest("an outage and a kill in it lose nothing", losesNothing);
+
+agentTest(
+  "an outage and a kill lose nothing in this Windows' own ProgramData",
+  async (host, server) => {
+    await losesNothing(host, server);
+    const names = [...Deno.readDirSync("C:\\ProgramData\\Pennon")].map(({ name }) => name).sort();
+    assertEquals(names, ["State", "config.toml"]);
+    const state = [...Deno.readDirSync("C:\\ProgramData\\Pennon\\State")].map(({ name }) => name);
+    assertEquals(["identity.json", "buffer.sqlite"].filter((name) => !state.includes(name)), []);
+  },
+  { isShared: true },
+);
+
+async function losesNothing(host: WindowsHost, server: Refserver): Promise<void> {
   await host.configure(SHORT_TIMES);
   await register(host, server);
   const reports = (id: string) => server.state().logs.filter((log) => log.command_id === id).length;
@@ -105,7 +120,7 @@ agentTest("an outage and a kill in it lose nothing", async (host, server) => {
     while ((await status()).connection.breaker === "closed") await until(() => true);
     assertEquals([reports(id), (await status()).buffer.pending >= 1], [0, true]);
   });
-  const state = [...Deno.readDirSync(`${host.folder}\\ProgramData\\Pennon\\State`)];
+  const state = [...Deno.readDirSync(`${host.programData}\\State`)];
   assertEquals(state.some(({ name }) => name === "buffer.sqlite"), true);
   await whileRunning(host, async () => {
     await server.setFault({ mode: "none" });
@@ -113,7 +128,7 @@ agentTest("an outage and a kill in it lose nothing", async (host, server) => {
   });
   await succeeds(host, ["run", "--once"]);
   assertEquals([reports(id), server.state().violations], [1, []]);
-});
+}
 
 agentTest(
   "errors go to the Event Log by a played eventcreate, which Wine does not have",

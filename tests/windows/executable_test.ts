@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { assertNotStored, assertStored } from "./stored_task.ts";
 import { crlf, EXECUTABLE, fixtureBytes, hostTest } from "./windows_host.ts";
 
 if (EXECUTABLE === undefined) console.log("ignored: no executable in PENNON_EXECUTABLE");
@@ -41,4 +42,15 @@ else {
       assertEquals(JSON.parse(out).scanners[0].updates.length, 2);
     },
   );
+
+  hostTest("the executable installs its task and removes it", async (host) => {
+    const installed = await host.pennon(["service", "install"]);
+    assertEquals([installed.code, installed.err], [0, ""]);
+    assertMatch(installed.out, /Not started: this host is not registered/);
+    await assertStored();
+    assertEquals([...Deno.readDirSync(`${host.programData}\\State`)].map(({ name }) => name), []);
+    const removed = await host.pennon(["service", "uninstall"]);
+    assertEquals([removed.code, removed.err], [0, ""]);
+    await assertNotStored();
+  }, { isShared: true });
 }

@@ -1,29 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TASK, taskXml } from "../../src/service/task.ts";
 import { TaskService } from "../../src/service/task_service.ts";
 import { realSystem } from "../../src/system/real.ts";
+import { assertNotStored, assertStored } from "./stored_task.ts";
 
 const PROGRAM = "C:\\Program Files\\Pennon & Co\\pennon.exe";
-
-/** Where Task Scheduler keeps the tasks that it took, one file each. */
-const STORED = "C:\\windows\\system32\\tasks\\Pennon";
-
-/** The text of a file in UTF-16 or UTF-8. */
-async function readAny(path: string): Promise<string> {
-  const bytes = await Deno.readFile(path);
-  const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
-  return new TextDecoder(isUtf16 ? "utf-16le" : "utf-8").decode(bytes);
-}
-
-/** What Wine's Task Scheduler keeps of a task; it drops triggers, account and program. */
-const KEPT = [
-  "<URI>\\Pennon</URI>",
-  "<MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>",
-  "<DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>",
-  "<StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>",
-  "<StartWhenAvailable>true</StartWhenAvailable>",
-  "<ExecutionTimeLimit>PT0S</ExecutionTimeLimit>",
-];
 
 Deno.test("schtasks reads and stores the task, and uninstall removes it", async () => {
   const state = await Deno.makeTempDir({ prefix: "pennon-task-" });
@@ -32,12 +13,11 @@ Deno.test("schtasks reads and stores the task, and uninstall removes it", async 
     const done = await service.install();
     assertStringIncludes(done.at(-1) ?? "", "Not started: this host is not registered");
     // An exit code proves nothing under Wine: what was stored does.
-    const stored = await readAny(STORED);
-    for (const element of KEPT) assertStringIncludes(stored, element);
+    await assertStored();
     assertEquals(Array.from(Deno.readDirSync(state)), []);
     await service.install();
     await service.uninstall();
-    await assertRejects(() => Deno.stat(STORED), Deno.errors.NotFound);
+    await assertNotStored();
   } finally {
     await Deno.remove(state, { recursive: true });
   }

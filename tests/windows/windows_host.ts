@@ -21,26 +21,38 @@ export interface Ended {
   readonly err: string;
 }
 
+/** How a test's host differs from that of a user named Anna. */
+export interface HostOptions {
+  /** SYSTEM has another profile. */
+  readonly profile?: string;
+  /** Its ProgramData is the one of the Windows that runs the tests. */
+  readonly isShared?: boolean;
+}
+
 /** Its folders are below one; `variables` say so to whoever reads the environment. */
 export class WindowsHost {
   readonly folder: string;
   readonly variables: Readonly<Record<string, string>>;
+  readonly #isShared: boolean;
 
-  private constructor(folder: string, profile: string) {
+  private constructor(folder: string, { profile = "", isShared = false }: HostOptions) {
     this.folder = folder;
+    this.#isShared = isShared;
     this.variables = {
       SystemRoot: OWN_ROOT ?? `${folder}\\Windows`,
       LOCALAPPDATA: `${folder}\\Users\\anna\\AppData\\Local`,
       USERPROFILE: profile === "" ? `${folder}\\Users\\anna` : `${folder}\\${profile}`,
-      ProgramData: `${folder}\\ProgramData`,
+      ProgramData: isShared ? "C:\\ProgramData" : `${folder}\\ProgramData`,
       ProgramFiles: `${folder}\\Program Files`,
       ProgramW6432: `${folder}\\Program Files`,
     };
   }
 
-  /** One with Windows Update, whose PowerShell must still be made; `profile`: SYSTEM has another. */
-  static async make(folder: string, profile = ""): Promise<WindowsHost> {
-    const host = new WindowsHost(folder, profile);
+  /** One with Windows Update, whose PowerShell must still be made. */
+  static async make(folder: string, options: HostOptions = {}): Promise<WindowsHost> {
+    const host = new WindowsHost(folder, options);
+    // What a test that was killed has left there.
+    if (options.isShared) await host.#removeShared();
     if (OWN_ROOT !== undefined) return host;
     await Deno.mkdir(host.#system, { recursive: true });
     await Deno.writeTextFile(`${host.#system}\\wuapi.dll`, "");
@@ -58,12 +70,24 @@ export class WindowsHost {
     for (const ending of ["", ".play", ".runs"]) {
       await Deno.remove(`${this.#system}\\eventcreate.exe${ending}`).catch(() => {});
     }
+    if (this.#isShared) await this.#removeShared();
+  }
+
+  /** Where Pennon has its configuration, and the state below it. */
+  get programData(): string {
+    return `${this.variables["ProgramData"]}\\Pennon`;
+  }
+
+  async #removeShared(): Promise<void> {
+    await Deno.remove(this.programData, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
   }
 
   /** Writes Pennon's configuration where it is looked for. */
   async configure(text: string): Promise<void> {
-    await Deno.mkdir(`${this.folder}\\ProgramData\\Pennon`, { recursive: true });
-    await Deno.writeTextFile(`${this.folder}\\ProgramData\\Pennon\\config.toml`, text);
+    await Deno.mkdir(this.programData, { recursive: true });
+    await Deno.writeTextFile(`${this.programData}\\config.toml`, text);
   }
 
   /** Windows' program that writes to the Event Log, which Wine does not have, with what it plays. */
@@ -122,11 +146,11 @@ export class WindowsHost {
 export function hostTest(
   name: string,
   work: (host: WindowsHost) => Promise<void>,
-  options: { profile?: string } = {},
+  options: HostOptions = {},
 ): void {
   windowsTest(name, () =>
     inFolder(async (folder) => {
-      const host = await WindowsHost.make(folder, options.profile);
+      const host = await WindowsHost.make(folder, options);
       const before = Object.keys(host.variables).map((key) => [key, Deno.env.get(key)] as const);
       for (const [key, value] of Object.entries(host.variables)) Deno.env.set(key, value);
       try {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { sha256Of } from "../../tools/build/digest.ts";
 import { dnfLines } from "../../tools/release/install_lines.ts";
 import { onPackageHost, PACKAGE_TESTS, PackagedAgent, type PackageHost } from "./package_host.ts";
 import {
@@ -90,6 +91,28 @@ async function installed(host: PackageHost): Promise<string> {
   return output.trim();
 }
 
+/** The versions that dnf finds in the repository, after it has looked. */
+async function offered(host: PackageHost): Promise<string[]> {
+  const format = ["--qf", "%{version}\\n"];
+  const output = await host.must("dnf", "-y", "--refresh", "repoquery", "pennon", ...format);
+  return output.match(/^\d+\.\d+\.\d+$/gm) ?? [];
+}
+
+/** What says which index is current, and where it is. */
+async function metalink(site: Site): Promise<string> {
+  const file = `${site.directory}/rpm/repodata/repomd.xml`;
+  const newest = [...(await Deno.readTextFile(file)).matchAll(/<timestamp>(\d+)/g)]
+    .map(([, second]) => Number(second)).sort().at(-1);
+  return `<?xml version="1.0" encoding="utf-8"?>
+<metalink version="3.0" xmlns="http://www.metalinker.org/"
+  xmlns:mm0="http://fedorahosted.org/mirrormanager"><files><file name="repomd.xml">
+<mm0:timestamp>${newest}</mm0:timestamp>
+<verification><hash type="sha256">${await sha256Of(file)}</hash></verification>
+<resources><url protocol="http" type="http" preference="100"
+>${site.url}/rpm/repodata/repomd.xml</url></resources></file></files></metalink>
+`;
+}
+
 async function ownerAndMode(host: PackageHost, path: string): Promise<string> {
   return (await host.must("stat", "-c", "%U:%G %a", path)).trim();
 }
@@ -171,14 +194,28 @@ for (const root of ["dnf-4", "dnf-5"]) {
     assert(code !== 0, output);
     assertEquals(await installed(host), first);
 
-    // dnf takes an older index that is signed and current; it downgrades nothing because of it.
+    // dnf takes an older index that is signed, without a word (decision 0047): what came since then is
+    // gone from its list. It downgrades nothing because of it.
     await serve("second");
     await host.must("dnf", "-y", "--refresh", "upgrade", "pennon");
     assertEquals(await installed(host), second);
+    assertEquals(await offered(host), [first, second]);
     await serve("first");
-    await host.must("dnf", "clean", "all");
-    await host.run("dnf", "-y", "upgrade", "pennon");
+    const { output: said } = await host.run("dnf", "-y", "--refresh", "upgrade", "pennon");
+    assertEquals(await offered(host), [first], said);
     assertEquals(await installed(host), second);
+
+    // A metalink, which the publisher serves, refuses the older index of a mirror. It is not signed.
+    await serve("second");
+    await Deno.writeTextFile(`${site.directory}/metalink`, await metalink(site));
+    const metalinkOf = `s,^baseurl=.*,metalink=${site.url}/metalink,`;
+    await host.must("sed", "-i", metalinkOf, "/etc/yum.repos.d/pennon.repo");
+    assertEquals(await offered(host), [first, second]);
+    const text = await Deno.readTextFile(`${site.directory}/metalink`);
+    await Deno.writeTextFile(`${(await serve("first")).directory}/metalink`, text);
+    await host.must("dnf", "clean", "all");
+    const stale = await host.run("dnf", "-y", "upgrade", "pennon");
+    assertMatch(stale.output, /checksum doesn't match/);
   });
 }
 

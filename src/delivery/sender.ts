@@ -296,7 +296,7 @@ export class Sender implements ReportSender {
     if (before.state !== "closed" && after.state === "closed") this.#attribution.recovered();
     if (after.state !== "open" || after.generation === before.generation) return;
     const { reason: why, trips, untilMs } = after;
-    const fields = { why, trips, next_in_s: Math.ceil((untilMs - step.nowMs) / 1_000) };
+    const fields = { why, trips, paused_for_s: Math.ceil((untilMs - step.nowMs) / 1_000) };
     // As with an outage: a warning when it begins.
     if (trips === 1) this.#deps.log.warning("server fails on reports; pausing reports", fields);
     else this.#deps.log.info("server fails on reports; pausing reports", fields);

@@ -44,7 +44,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     ],
     "src/doctor/finding.ts": [[". Next: ", "frame"]],
     "src/doctor/agent_checks.ts": [
-      ["delete it in the server's dashboard", { test: [DOCTOR, NOT_ACCEPTED] }],
+      ["delete the agent in the server's dashboard if it", { test: [DOCTOR, NOT_ACCEPTED] }],
       ["compare the key with the one on the server itself", { test: [DOCTOR, NOT_ACCEPTED] }],
     ],
     "src/doctor/scanner_checks.ts": [
@@ -139,13 +139,13 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["have the antivirus program", WINDOWS],
     ],
     "src/agent/enrol.ts": [
-      ["try again; or delete the agent", { situation: "unregister without its server" }],
-      ["then run {} to remove its tokens here", {
+      ["try again. Or: delete the agent", { situation: "unregister without its server" }],
+      ["then run `{}` to remove its tokens here", {
         situation: "a server that lets no agent delete itself",
       }],
       ["the server has deleted the agent", { outside: "the disk" }],
       ["which no host runs. Next: delete it", { outside: "the disk, and the server's dashboard" }],
-      ["its commands will be refused. Next: {}", { situation: "a key that is not the server's" }],
+      ["its commands will be refused. Next: `{}`", { situation: "a key that is not the server's" }],
       [". Next: {}", "frame"],
       ["see that this host has a network", SERVER],
       ["see that the server's address is spelt right", SERVER],
@@ -173,8 +173,6 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see the server; `{}` tries at once", {
         test: ["tests/e2e/binding_test.ts", '"breaker", "reset", "connection"'],
       }],
-      ["see the server's log and database", SERVER],
-      ["see whether the agent is in the server's dashboard", SERVER],
       ["restart the agent if it says nothing", {
         outside: "an agent that hangs, a host that slept, or its clock",
       }],
@@ -235,6 +233,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       }],
     ],
     "src/cli/status_text.ts": [
+      ["Next: pennon ", "no advice"],
       ["Next: {}", "frame"],
       ["no scan before {}", "no advice"],
       ["the next scan is the probe", "no advice"],
@@ -258,7 +257,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["name one that can be written", { outside: "the rights on a directory of the user's" }],
       ["{}. Next: {} with --output", "frame"],
     ],
-    "src/cli/command.ts": [["Next: {}", NOT_REGISTERED]],
+    "src/advice.ts": [["Next: ", "no advice"], ["Next: {}", "frame"]],
+    "src/cli/command.ts": [["Next: `{}`", NOT_REGISTERED]],
     "src/cli/cli.ts": [
       ["Next: {}{}", { test: ["tests/cli/cli_test.ts", "pennon help"] }],
       ["Next: run this as the agent's user", { outside: "another account" }],
@@ -268,7 +268,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     ],
     "src/cli/register_command.ts": [
       ["Next: {}", NOT_REGISTERED],
-      ["Cannot adopt: {}. Next: stop the agent", {
+      ["Cannot adopt: {}{}. Next: stop the agent", {
         situation: "RedFlag's configuration is in no usual place",
       }],
       ['Cannot register with "{}"', { situation: "register with another server" }],
@@ -292,6 +292,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     ],
     "src/loop/check_in.ts": [["the disk cannot store commands", { outside: "the disk" }]],
     "src/connection/operator_words.ts": [
+      ["see whether the agent is in the server's dashboard", { test: [DOCTOR, NOT_ACCEPTED] }],
+      ["see the server's log and database; if it goes on", SERVER],
       ["stop the agent, then run `{}`", { situation: "the identity is corrupt" }],
       ["delete the agent in the server's dashboard, {}", "frame"],
       ["look at the server's log and database first", SERVER],

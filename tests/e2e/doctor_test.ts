@@ -458,7 +458,7 @@ Deno.test("doctor: no package manager, lists that are old or missing", async (t)
       const report = await doctor(host, wrap);
       failedAlone(report);
       const { level, seen } = find(report, "apt");
-      assertEquals([level, seen.includes("lists 30d")], ["warn", true], seen);
+      assertEquals([level, seen.includes("lists 30 days old")], ["warn", true], seen);
     });
   });
 });

@@ -15,7 +15,7 @@ const given = parseArgs(Deno.args, {
   string: ["executable", "starts", "minutes", "loops"],
   default: { starts: "10000", minutes: "25", loops: "1" },
 });
-const executable = given.executable ?? "dist/pennon-linux-x64";
+const executable = String(given.executable ?? "dist/pennon-linux-x64");
 const [wanted, minutes, loops] = [given.starts, given.minutes, given.loops].map(Number);
 
 if (![wanted, minutes, loops].every((number) => Number.isFinite(number) && (number ?? 0) > 0)) {

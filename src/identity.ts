@@ -108,14 +108,14 @@ export async function loadIdentity(
   if (problem) {
     throw new IdentityError(
       `Cannot use the identity: other users may have read it: ${problem.text}; if any of them did, ` +
-        `stop the agent, then run: ${replaceCommand()}`,
+        `stop the agent, then run \`${replaceCommand()}\``,
     );
   }
   const read = IDENTITY_FILE.decode(found.text);
   if (read.ok) return read.value;
   throw new IdentityError(
     `Cannot use the identity: "${path}" is corrupt. ` +
-      `Next: stop the agent, then run: ${replaceCommand()}`,
+      `Next: stop the agent, then run \`${replaceCommand()}\``,
   );
 }
 

@@ -1,4 +1,4 @@
-/** Wording of messages: lists of names, and suggestions for mistyped ones. Pure. */
+/** Wording of messages: lists of names, durations, and suggestions for mistyped words. Pure. */
 
 /** Joins names for a sentence: `a, b and 3 more`. At most `most` of them are named. */
 export function joinNames(names: readonly string[], most = 10): string {
@@ -40,7 +40,17 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** "3d 4h 5m". */
+/** "3 s", "12 min", "5 h", "2 days"; a negative duration counts as 0. */
+export function describeDuration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
+}
+
+/** An uptime as RedFlag's own agent reports it, "3d 4h 5m"; for people there is `describeDuration`. */
 export function describeDays(uptimeS: number): string {
   const minutes = Math.floor(uptimeS / 60);
   const days = Math.floor(minutes / 1_440);

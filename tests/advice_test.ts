@@ -1,6 +1,13 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { completeAdvice, pennonCommand, replaceCommand, shellWord } from "../src/advice.ts";
+import {
+  adviceLines,
+  completeAdvice,
+  pennonCommand,
+  replaceCommand,
+  sameCommand,
+  shellWord,
+} from "../src/advice.ts";
 
 const GIVEN = { values: { config: "/c.toml", "state-dir": "/a b", "log-level": "debug" } };
 
@@ -36,4 +43,63 @@ Deno.test("shellWord() quotes what a shell would read otherwise", () => {
       assertEquals(read, `/${path}`);
     }),
   );
+});
+
+Deno.test("completeAdvice() fills in the server, and how the agent is stopped, where they are known", () => {
+  const text = `stop the agent, then run \`${replaceCommand()}\``;
+  const command = "pennon " + "register --replace --server";
+  const rows: [facts: Parameters<typeof completeAdvice>[1], completed: string][] = [
+    [{ values: {} }, text],
+    [{ values: {}, serverUrl: null }, text],
+    [
+      { values: {}, serverUrl: "https://a", stop: "`kill 7`" },
+      `stop the agent (\`kill 7\`), then run \`${command} https://a --token -\``,
+    ],
+    [
+      { values: {}, stop: null },
+      `stop the agent (none runs now), then run \`${command} URL --token -\``,
+    ],
+  ];
+  for (const [facts, completed] of rows) {
+    assertEquals(completeAdvice(text, facts), completed);
+    assertEquals(completeAdvice(completed, facts), completed, "twice is once");
+  }
+});
+
+Deno.test("sameCommand() keeps every option that was given, and repeats no token", () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.constantFrom("output", "server", "log-level"), fc.constantFrom("a", "b c")),
+      fc.uniqueArray(fc.constantFrom("json", "force")),
+      (values, flags) => {
+        const given = {
+          values: { ...values, token: "secret", config: "/c" },
+          flags: new Set(flags),
+        };
+        const command = sameCommand("diagnostics", given, { yes: true });
+        for (const flag of [...flags, "yes"]) assertEquals(command.split(`--${flag}`).length, 2);
+        for (const [option, value] of Object.entries(values)) {
+          assertEquals(command.includes(` --${option} ${shellWord(value)}`), true, command);
+        }
+        assertEquals(command.includes("secret") || command.includes("--config"), false);
+      },
+    ),
+  );
+});
+
+Deno.test("adviceLines() has a line per step, and one per command that is too long for a sentence", () => {
+  const long = `\`${replaceCommand("https://redflag.example")}\``;
+  const rows: [advice: string, lines: string[]][] = [
+    ["see the log, then `a b`", ["see the log, then `a b`"]],
+    [`Next: ${long}`, [`Next: ${long.slice(1, -1)}`]],
+    [
+      `do this. Then: that. Or: stop it, then run ${long} with a token`,
+      ["do this", "Then: that", "Or: stop it, then run", `> ${long.slice(1, -1)}`, "with a token"],
+    ],
+    [`run ${long}, which helps`, ["run", `> ${long.slice(1, -1)}`, "which helps"]],
+  ];
+  for (const [advice, lines] of rows) {
+    const found = adviceLines(advice).map(({ text, isCommand }) => isCommand ? `> ${text}` : text);
+    assertEquals(found, lines);
+  }
 });

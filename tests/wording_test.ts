@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { describeDays, joinNames, suggest } from "../src/wording.ts";
+import { describeDays, describeDuration, joinNames, suggest } from "../src/wording.ts";
 
 Deno.test("joinNames() lists ten names and counts the rest", () => {
   const names = Array.from({ length: 12 }, (_, n) => `p${n}`);
@@ -50,4 +50,22 @@ Deno.test("describeDays() counts days, hours and minutes", () => {
     "0d 23h 59m",
     "1d 0h 0m",
   ]);
+});
+
+Deno.test("describeDuration() chooses the unit by the length", () => {
+  const rows: [number, string][] = [
+    [-5, "0 s"],
+    [0, "0 s"],
+    [1_499, "1 s"],
+    [1_500, "2 s"],
+    [89_499, "89 s"],
+    [89_000, "89 s"],
+    [90_000, "2 min"],
+    [89 * 60_000, "89 min"],
+    [90 * 60_000, "2 h"],
+    [47 * 3_600_000, "47 h"],
+    [48 * 3_600_000, "2 days"],
+    [60 * 3_600_000, "3 days"],
+  ];
+  for (const [ms, text] of rows) assertEquals(describeDuration(ms), text);
 });

@@ -17,6 +17,7 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const saved = v.object({
   process_id: v.number(),
   at_ms: v.number(),
+  since_ms: v.optional(v.nullable(v.number()), null),
   disk: v.pipe(v.string(), v.maxLength(20)),
   why: v.nullable(v.pipe(v.string(), v.maxLength(LONGEST_WHY))),
   events: count,
@@ -33,7 +34,7 @@ export const DISK_STATUS_FILE = new JsonFile<SavedDiskStatus>({
   what: "the disk status",
   schema: "pennon.disk/2",
   value: saved,
-  keys: { at_ms: "written_at" },
+  keys: { at_ms: "written_at", since_ms: "since_at" },
   earlier: { schema: "pennon.disk/1" },
 });
 
@@ -43,6 +44,8 @@ export class DiskStatusWriter {
   readonly #path: string;
   readonly #condition: () => DiskCondition;
   #written = "";
+  /** Since when the disk refuses; `null`: it does not. */
+  #refusedSinceMs: number | null = null;
   #writing: Promise<void> | null = null;
   #isStale = false;
 
@@ -75,6 +78,9 @@ export class DiskStatusWriter {
       const condition = this.#condition();
       // The directory belongs to another agent, and so does the file in it.
       if (condition.disk === "held") continue;
+      this.#refusedSinceMs = condition.disk === "ok"
+        ? null
+        : this.#refusedSinceMs ?? this.#system.clock.nowMs();
       const key = JSON.stringify(condition);
       if (key === this.#written) continue;
       if (await this.#write(this.#encode(condition))) this.#written = key;
@@ -100,6 +106,7 @@ export class DiskStatusWriter {
     const text = DISK_STATUS_FILE.encode({
       process_id: processId,
       at_ms: clock.nowMs(),
+      since_ms: this.#refusedSinceMs,
       disk,
       // One byte per character, because the length of the file is fixed.
       why: why?.slice(0, LONGEST_WHY).replaceAll(/[^ -~]/g, "?") ?? null,

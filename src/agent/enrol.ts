@@ -1,6 +1,7 @@
 /** Enrols this host with a server, and removes it there again. */
 
 import { pennonCommand } from "../advice.ts";
+import { ACCESS_NOTE_FILE } from "./access_note.ts";
 import { createClient } from "./create_client.ts";
 import { registerBody } from "./host_report.ts";
 import { acquireInstanceLock } from "./instance_lock.ts";
@@ -35,10 +36,10 @@ export class EnrolError extends Error {
 const FORCE = pennonCommand("unregister", "--force");
 
 const UNREGISTER_ADVICE =
-  `try again; or delete the agent in the server's dashboard, and its tokens here with ${FORCE}`;
+  `try again. Or: delete the agent in the server's dashboard, and its tokens here with \`${FORCE}\``;
 
 const REMOVE_ADVICE =
-  `delete the agent in the server's dashboard, then run ${FORCE} to remove its tokens here`;
+  `delete the agent in the server's dashboard, then run \`${FORCE}\` to remove its tokens here`;
 
 /** What enrolling and its end work with. */
 export interface Enrolment {
@@ -146,7 +147,7 @@ export async function pinServerKey(
   if ((keyRing.keys?.trust.refusedKeyIds.length ?? 0) === 0) return;
   const words =
     "pennon: the server's key is not the one of server.public_key or RedFlag's key file: its " +
-    `commands will be refused. Next: ${pennonCommand("status")}, which says what to do`;
+    `commands will be refused. Next: \`${pennonCommand("status")}\`, which says what to do`;
   system.terminal.printError(complete(words));
 }
 
@@ -222,6 +223,7 @@ export async function saveNew(
 export async function removePast(system: System, stateDirectory: string): Promise<void> {
   await STATE_FILE.remove(system.files, stateDirectory);
   await POLICY_FILE.remove(system.files, stateDirectory);
+  await ACCESS_NOTE_FILE.remove(system.files, stateDirectory);
   await SNAPSHOT_FILE.remove(system.files, stateDirectory);
   await HOOKS_FILE.remove(system.files, stateDirectory);
   await removeServerKeys(system.files, stateDirectory);
@@ -325,8 +327,8 @@ const SETUP_ADVICE =
 export function adviceOn(answer: Answer<unknown>): string | undefined {
   switch (answer.kind) {
     case "unauthorized":
-      return "take a registration token from the server's dashboard that has not run out; where the " +
-        "token is good, see whether the server's database is up: RedFlag answers the same while it is not";
+      return "take a registration token from the server's dashboard that has not run out. Or: where the " +
+        "token is good, see whether the server's database is up, without which it answers the same";
     case "limited":
       return "try again in a minute";
     case "refused":

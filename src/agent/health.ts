@@ -4,8 +4,9 @@
  */
 
 import { pennonCommand, registerCommand } from "../advice.ts";
-import { describeOperatorAction } from "../connection/operator_words.ts";
+import { describeDoubt, describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
+import { saysAgentUnknown } from "../server/answer.ts";
 import { describeKeyFault } from "../server/key_trust.ts";
 import { joinNames } from "../wording.ts";
 import {
@@ -29,6 +30,8 @@ export interface HealthReason {
   readonly words: string;
   /** Since when, in ms since the Unix epoch; `null`: unknown. */
   readonly sinceMs: number | null;
+  /** What happened at `sinceMs`, where that is only the best that is known; `null`: it began then. */
+  readonly sinceIs: string | null;
   /** Why it is so, where that is not obvious. */
   readonly because: string | null;
   /** What to do, without a full stop; commands of Pennon are in backquotes. `null`: nothing, it heals. */
@@ -119,6 +122,8 @@ function assessAgent(status: Status): HealthReason[] {
     return state !== null && isServedByOnce(state, nowMs)
       ? []
       : [failed("agent_not_running", "no agent runs", {
+        ...signOfLife(status),
+        because: whyNoAgentRuns(status),
         next: START,
       })];
   }
@@ -130,6 +135,25 @@ function assessAgent(status: Status): HealthReason[] {
     sinceMs: holder.since_ms,
     next: `see its log, then \`${pennonCommand("doctor")}\``,
   })];
+}
+
+function signOfLife({ last: { signOfLife } }: Status): Pick<HealthReason, "sinceMs" | "sinceIs"> {
+  if (signOfLife === null) return { sinceMs: null, sinceIs: null };
+  return { sinceMs: signOfLife.atMs, sinceIs: `its last sign of life, ${signOfLife.what}` };
+}
+
+/** What the files say about the end of the last agent; they cannot say who killed it. */
+function whyNoAgentRuns({ last: { leftBehind, signOfLife, logLine, bootMs } }: Status): string {
+  const said = logLine === null
+    ? "; its log may say more"
+    : `; the last line of its log: ${logLine}`;
+  // The clock of a machine may be set a little while it starts.
+  if (signOfLife !== null && bootMs !== null && bootMs > signOfLife.atMs) {
+    return `this host has restarted since then${said}`;
+  }
+  if (leftBehind === null) return `how the last agent ended is not known${said}`;
+  return `process ${leftBehind.process_id} ended without a shutdown: it was killed, for lack of memory ` +
+    `or by somebody, or it crashed; which of these is not known here${said}`;
 }
 
 /** Whether the file with the state is there and cannot be read, so that nothing is known of it. */
@@ -145,15 +169,26 @@ function isServedByOnce(state: StoredState, nowMs: number): boolean {
 
 function assessServer(status: Status): HealthReason[] {
   const { holder, identity, state, nowMs } = status;
-  if (identity === null || state === null || (holder === null && !state.isOnce)) return [];
+  if (identity === null || state === null) return [];
   const { operatorAction, outage, doubt, breaker } = state.connection;
   if (operatorAction !== null) {
-    const { cause, facts = {}, sinceMs } = operatorAction;
-    const { what, because, remedy } = describeOperatorAction(cause, facts);
+    const { cause, facts = {}, sinceMs, why } = operatorAction;
+    const { what, because, remedy } = describeOperatorAction(cause, facts, why);
     const words = `operator action required: ${what}`;
     return [failed(`operator_action_${cause}`, words, { sinceMs, because, next: remedy })];
   }
   const reasons: HealthReason[] = [];
+  if (doubt !== null) {
+    const { what, because, remedy } = describeDoubt(doubt);
+    const isUnknown = doubt.kind === "deleted" || saysAgentUnknown(doubt.why);
+    reasons.push(degraded(isUnknown ? "maybe_deleted" : "tokens_refused", what, {
+      sinceMs: doubt.sinceMs,
+      because,
+      next: remedy,
+    }));
+  }
+  // What nobody runs has no outage.
+  if (holder === null && !state.isOnce) return reasons;
   if (outage !== null) {
     const { sinceMs } = outage;
     const lastsMs = nowMs - sinceMs;
@@ -169,18 +204,6 @@ function assessServer(status: Status): HealthReason[] {
     reasons.push(degraded("breaker_open", `the connection is paused: ${breaker.reason}`, {
       sinceMs: breaker.sinceMs,
       next: `see the server; \`${pennonCommand("breaker", "reset", "connection")}\` tries at once`,
-    }));
-  }
-  if (doubt?.kind === "token") {
-    reasons.push(degraded("tokens_refused", "the server refuses this agent's tokens", {
-      sinceMs: doubt.sinceMs,
-      next: "see the server's log and database; if it goes on, operator action will be required",
-    }));
-  }
-  if (doubt?.kind === "deleted") {
-    reasons.push(degraded("maybe_deleted", "the server says that it does not know this agent", {
-      sinceMs: doubt.sinceMs,
-      next: "see whether the agent is in the server's dashboard",
     }));
   }
   return [...reasons, ...assessOverdue(status)];
@@ -226,18 +249,27 @@ function assessKeys({ identity, signing: { keys }, nowMs }: Status): HealthReaso
   })];
 }
 
-function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
+function assessDisk(status: Status): HealthReason[] {
+  const { disk, holder, damaged, last: { signOfLife } } = status;
   const { note, refusal, bufferError } = disk;
+  const lastWrite = {
+    sinceMs: signOfLife?.atMs ?? null,
+    sinceIs: signOfLife && `the last write that succeeded, ${signOfLife.what}`,
+  };
   const reasons: HealthReason[] = [];
   if (refusal !== null) {
     const runs = holder === null ? "; an agent may run on it without its lock" : "";
     reasons.push(failed("disk_denied", `${DISK_WORDS["denied"]}: ${refusal}${runs}`, {
+      ...lastWrite,
       next: DISK_ADVICE["denied"] ?? null,
     }));
   } else if (holder !== null && note === null) {
     const code = disk.isFull ? "full" : "refused";
     const words = `${DISK_WORDS[code]}: the agent could not even write its state to it`;
     reasons.push(failed(`disk_${code}`, words, {
+      ...holder.since_ms === null
+        ? lastWrite
+        : { sinceMs: holder.since_ms, sinceIs: "the start of the agent" },
       next: DISK_ADVICE[code] ?? DISK_ADVICE["denied"] ?? null,
     }));
   } else if (note !== null && note.disk !== "ok") {
@@ -247,6 +279,7 @@ function assessDisk({ disk, holder, damaged }: Status): HealthReason[] {
     const why = note.why ?? note.disk;
     reasons.push(
       failed(`disk_${note.disk}`, `${DISK_WORDS[note.disk] ?? "disk"}: ${why}${atRisk}`, {
+        ...note.since_ms === null ? lastWrite : { sinceMs: note.since_ms },
         next: DISK_ADVICE[note.disk] ?? "see the disk of the state directory, and the log",
       }),
     );
@@ -370,11 +403,13 @@ function assessScanners(status: Status): HealthReason[] {
   return reasons;
 }
 
-type More = Pick<HealthReason, "next"> & Partial<Pick<HealthReason, "sinceMs" | "because">>;
+type More =
+  & Pick<HealthReason, "next">
+  & Partial<Pick<HealthReason, "sinceMs" | "sinceIs" | "because">>;
 
 function failed(code: string, words: string, more: More): HealthReason {
-  const { sinceMs = null, because = null, next } = more;
-  return { code, level: "failed", words, sinceMs, because, next };
+  const { sinceMs = null, sinceIs = null, because = null, next } = more;
+  return { code, level: "failed", words, sinceMs, sinceIs, because, next };
 }
 
 function degraded(code: string, words: string, more: More): HealthReason {

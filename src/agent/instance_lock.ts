@@ -4,6 +4,9 @@ import * as v from "valibot";
 import { ConfigError } from "../config.ts";
 import { checkStateDirectory } from "../trusted_path.ts";
 import { JsonFile } from "../json_file.ts";
+import { LABEL } from "../service/launchd.ts";
+import { SERVICE_STATE_DIRECTORY } from "../service/systemd.ts";
+import { TASK } from "../service/task.ts";
 import { FileError, type FileLock } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 
@@ -12,12 +15,18 @@ export class LockedError extends Error {
   override readonly name = "LockedError";
 }
 
-const holder = v.object({ process_id: v.number(), since_ms: v.number() });
+const holder = v.object({
+  process_id: v.number(),
+  since_ms: v.number(),
+  manager: v.optional(v.nullable(v.picklist(["systemd"])), null),
+});
 
 /** The process that holds the lock; `null` where the disk refused its entry. */
 export interface LockHolder {
   readonly process_id: number | null;
   readonly since_ms: number | null;
+  /** The service manager that started it; `null`: unknown, or none. */
+  readonly manager: "systemd" | null;
 }
 
 const LOCK = "agent.lock";
@@ -32,7 +41,7 @@ const HOLDER = new JsonFile({
 });
 
 /** The file always has one length, so that an agent on a full disk can overwrite it in place. */
-const HOLDER_LENGTH = 100;
+const HOLDER_LENGTH = 160;
 
 /**
  * How often a lock is tried before the agent believes that another one has it, and the pause in between:
@@ -137,18 +146,20 @@ export class InstanceLock {
       undefined
     );
     const who = other ? `process ${other.process_id}` : "another process";
+    const stop = other && describeStop(this.#system.os, this.#stateDirectory, other);
     return new LockedError(
       `Cannot ${this.#action}: ${who} already runs an agent on "${this.#stateDirectory}". ` +
-        `Next: stop it, or give this one a directory of its own with "--state-dir"`,
+        `Next: stop it${stop ? ` (${stop})` : ""}, or give this one a directory of its own with ` +
+        '"--state-dir"',
     );
   }
 
   /** Information for `status` and for a second agent: a disk that refuses it is no error. */
   async #saveHolder(): Promise<void> {
     if (this.#isHolderSaved) return;
-    const { files, clock, processId } = this.#system;
+    const { files } = this.#system;
     const path = HOLDER.pathIn(this.#stateDirectory);
-    const json = HOLDER.encode({ process_id: processId, since_ms: clock.nowMs() });
+    const json = HOLDER.encode(thisHolder(this.#system));
     const text = `${json.trimEnd().padEnd(HOLDER_LENGTH)}\n`;
     try {
       await files.writeText("save the lock holder", path, text, { mode: 0o600 });
@@ -159,16 +170,67 @@ export class InstanceLock {
   }
 }
 
+/** This process as the holder of a lock, from now on. */
+export function thisHolder(
+  system: Pick<System, "processId" | "clock" | "readEnvironment">,
+): v.InferOutput<typeof holder> {
+  return {
+    process_id: system.processId,
+    since_ms: system.clock.nowMs(),
+    manager: system.readEnvironment("NOTIFY_SOCKET") === undefined ? null : "systemd",
+  };
+}
+
+/** Who has a directory's lock, or had it to the end of its process. */
+export interface LockState {
+  /** `null`: none. */
+  readonly holder: LockHolder | null;
+  /** The process that ended without releasing its lock, as one that is killed; `null`: none is known. */
+  readonly leftBehind: LockHolder | null;
+}
+
 /**
- * The process that holds a directory's lock; `undefined`: none. Reads only: it takes no lock that can
- * refuse an agent's start, and creates nothing. Throws `FileError`.
+ * Looks at a directory's lock. Reads only: it takes no lock that can refuse an agent's start, and creates
+ * nothing. Throws `FileError`.
  */
-export async function findLockHolder(
+export async function readLock(
   { files }: Pick<System, "files">,
   stateDirectory: string,
-): Promise<LockHolder | undefined> {
-  const saved = await HOLDER.read(files, stateDirectory);
+): Promise<LockState> {
+  const saved = await HOLDER.read(files, stateDirectory) ?? null;
   // An agent that was killed leaves its entry behind, but not its lock.
   const isHeld = await files.isLocked("look at the lock", `${stateDirectory}/${LOCK}`);
-  return isHeld ? saved ?? { process_id: null, since_ms: null } : undefined;
+  return isHeld
+    ? { holder: saved ?? { process_id: null, since_ms: null, manager: null }, leftBehind: null }
+    : { holder: null, leftBehind: saved };
+}
+
+/** The process that holds a directory's lock, as `readLock()` finds it; `undefined`: none. */
+export async function findLockHolder(
+  system: Pick<System, "files">,
+  stateDirectory: string,
+): Promise<LockHolder | undefined> {
+  return (await readLock(system, stateDirectory)).holder ?? undefined;
+}
+
+/** The command that stops an agent, for advice; `undefined`: its process is unknown. */
+export function describeStop(
+  os: System["os"],
+  stateDirectory: string,
+  { process_id, manager }: LockHolder,
+): string | undefined {
+  if (process_id === null) return undefined;
+  if (manager === "systemd") {
+    return stateDirectory === SERVICE_STATE_DIRECTORY
+      ? `the service, process ${process_id}: \`sudo systemctl stop pennon\``
+      : `process ${process_id}, in the unit that \`systemctl status ${process_id}\` names`;
+  }
+  switch (os) {
+    case "linux":
+      return `\`kill ${process_id}\``;
+    case "macos":
+      return `process ${process_id}; as a service: \`sudo launchctl bootout system/${LABEL}\``;
+    case "windows":
+      return `process ${process_id}; as a service: \`schtasks /end /tn ${TASK}\``;
+  }
 }

@@ -31,8 +31,15 @@ export const METRICS = {
     "1",
     "Whether only an operator can restore the connection",
   ),
-  pennon_outage_seconds: gauge("s", "How long the present outage has lasted; 0 without one"),
-  pennon_outage_failed_calls: gauge("1", "Failed calls in the present outage"),
+  pennon_outage_seconds: gauge(
+    "s",
+    "How long the server has not served this agent: not reached, failing or refusing it; 0 if it does",
+  ),
+  pennon_refusal_seconds: gauge(
+    "s",
+    "How long the server has refused this agent (401, 403, 426, deleted); 0 if it does not",
+  ),
+  pennon_outage_failed_calls: gauge("1", "Failed calls while the server is not reached or fails"),
   pennon_last_check_in_timestamp_seconds: gauge("s", "When a check-in last succeeded"),
   pennon_token_expiry_timestamp_seconds: gauge("s", "When the access token expires"),
   pennon_breaker_state: gauge("1", "1 for the state of each circuit breaker that holds"),
@@ -148,11 +155,15 @@ function connectionSamples({ status, health }: MetricsInput): Samples {
     ),
   };
   if (state === null) return always;
-  const { outage, operatorAction } = state.connection;
+  const { outage, operatorAction, doubt } = state.connection;
+  // A refusal begins with its first sign, which is a doubt.
+  const refusedMs = operatorAction?.sinceMs ?? doubt?.sinceMs ?? null;
+  const sinceMs = [refusedMs, outage?.sinceMs ?? null].filter((ms) => ms !== null);
   return {
     ...always,
     pennon_operator_action_required: one(operatorAction !== null),
-    pennon_outage_seconds: one(outage === null ? 0 : elapsedS(nowMs, outage.sinceMs)),
+    pennon_outage_seconds: one(sinceMs.length === 0 ? 0 : elapsedS(nowMs, Math.min(...sinceMs))),
+    pennon_refusal_seconds: one(refusedMs === null ? 0 : elapsedS(nowMs, refusedMs)),
     pennon_outage_failed_calls: one(outage?.failedCalls ?? 0),
     pennon_last_check_in_timestamp_seconds: seconds(state.lastCheckInAtMs),
   };

@@ -19,8 +19,10 @@ import { readTokenLife } from "../server/protocol.ts";
 import { DatabaseError } from "../system/database.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
+import { quoteWords } from "../redact.ts";
 import { DISK_STATUS_FILE, type SavedDiskStatus } from "./disk_status.ts";
-import { findLockHolder, type LockHolder } from "./instance_lock.ts";
+import { withAccessNote } from "./access_note.ts";
+import { describeStop, type LockHolder, readLock } from "./instance_lock.ts";
 import { readSavedBreakers, STATE_FILE } from "./saved_state.ts";
 
 /** Everything that `pennon status` shows. Instants are in ms since the Unix epoch. */
@@ -37,8 +39,14 @@ export interface Status {
     | null;
   /** Why the identity cannot be used, with what to do; `null`: it can, or there is none. */
   readonly identityError: string | null;
+  /** The server that the configuration names; `null`: none. */
+  readonly configuredUrl: string | null;
   /** The running agent; `null` if none runs. */
   readonly holder: LockHolder | null;
+  /** What is known of the last agent where none runs. */
+  readonly last: LastAgent;
+  /** What stops the running agent, for advice; `null`: none runs; absent: unknown. */
+  readonly stop?: string | null;
   /** The agent's saved state; `null` before its first run. */
   readonly state: StoredState | null;
   /** The keys of the server, and which commands run without a signature before it has shown one. */
@@ -61,6 +69,18 @@ export interface Status {
   readonly damaged: readonly { readonly file: string; readonly why: string }[];
   /** Whether Pennon drew the machine id, because the host had none of its own. */
   readonly hasDrawnMachineId: boolean;
+}
+
+/** What is known of the agent that ran last. Instants are in ms since the Unix epoch. */
+export interface LastAgent {
+  /** Its process, if that ended without a shutdown, as one that is killed; `null`: unknown. */
+  readonly leftBehind: LockHolder | null;
+  /** The newest thing that it left in its files, and what that is; `null`: it left nothing. */
+  readonly signOfLife: { readonly what: string; readonly atMs: number } | null;
+  /** The last line of its log file; `null`: none is configured, or it cannot be read. */
+  readonly logLine: string | null;
+  /** When this host started; `null`: unknown. */
+  readonly bootMs: number | null;
 }
 
 /** What is known of the disk below the state directory without writing to it. */
@@ -101,17 +121,28 @@ export async function readStatus(system: System, options: StatusOptions): Promis
   const damaged: { file: string; why: string }[] = [];
   const noteDamage = (file: string) => (why: string) => void damaged.push({ file, why });
   const { identity, identityError } = await readIdentity(system, options);
-  const holder = await findLockHolder(system, stateDirectory) ?? null;
+  const { holder, leftBehind } = await readLock(system, stateDirectory);
   const note = await DISK_STATUS_FILE.read(files, stateDirectory) ?? null;
   const isOfHolder = note !== null && note.process_id === holder?.process_id;
   const { bufferError, ...counts } = await readBuffer(system, options);
   const available = await availableScanners(system, config.scanners.enabled);
+  const saved = await STATE_FILE.read(files, stateDirectory, noteDamage("state.json")) ?? null;
+  const access = identity && { stateDirectory, agentId: identity.agentId };
+  const stop = holder === null ? null : describeStop(system.os, stateDirectory, holder);
   return {
     nowMs: system.clock.nowMs(),
     identity,
     identityError,
+    configuredUrl: config.server.url,
     holder,
-    state: await STATE_FILE.read(files, stateDirectory, noteDamage("state.json")) ?? null,
+    last: {
+      leftBehind,
+      signOfLife: await findSignOfLife(system, stateDirectory, { saved, note }),
+      logLine: holder === null ? await readLastLine(system, options) : null,
+      bootMs: bootOf(system),
+    },
+    ...stop !== undefined && { stop },
+    state: saved && access ? await withAccessNote(system, access, saved) : saved,
     signing: {
       keys: await loadServerKeys(files, stateDirectory, noteDamage("keys.json")),
       unsigned: config.commands.unsigned,
@@ -160,6 +191,54 @@ async function readIdentity(
     if (!(error instanceof IdentityError)) throw error;
     return { identity: null, identityError: error.message };
   }
+}
+
+/** The newest of what an agent writes while it lives; `saved` is its own view, without a note. */
+async function findSignOfLife(
+  { files }: System,
+  stateDirectory: string,
+  { saved, note }: { saved: StoredState | null; note: SavedDiskStatus | null },
+): Promise<LastAgent["signOfLife"]> {
+  const found = [
+    { what: "a check-in", atMs: saved?.lastCheckInAtMs ?? 0 },
+    { what: "a note on its disk", atMs: note?.at_ms ?? 0 },
+  ];
+  // A reset of the breaker without an agent writes the file too, and leaves no next check-in in it.
+  if (saved !== null && saved.nextCheckInAtMs !== null) {
+    const path = STATE_FILE.pathIn(stateDirectory);
+    const facts = await files.inspect("look at the state", path);
+    found.push({ what: "a saved state", atMs: Math.trunc(facts?.modifiedMs ?? 0) });
+  }
+  const newest = found.reduce((one, other) => other.atMs > one.atMs ? other : one);
+  return newest.atMs > 0 ? newest : null;
+}
+
+/** Longest line of a log that is shown. */
+const LONGEST_LINE = 300;
+
+/** A log file may have grown by the lines of one batch beyond its limit. */
+const LOG_SLACK_BYTES = 2_097_152;
+
+async function readLastLine(
+  { files, os }: System,
+  { stateDirectory, config: { log } }: StatusOptions,
+): Promise<string | null> {
+  if (log.file === null) return null;
+  const path = `${stateDirectory}${os === "windows" ? "\\" : "/"}${log.file}`;
+  try {
+    const maxBytes = log.maxBytes + LOG_SLACK_BYTES;
+    const text = await files.readText("read the log", path, { maxBytes });
+    const line = text?.trimEnd().split("\n").at(-1) ?? "";
+    return line === "" ? null : quoteWords(line, LONGEST_LINE);
+  } catch (error) {
+    if (error instanceof FileError) return null;
+    throw error;
+  }
+}
+
+function bootOf({ machine, clock }: System): number | null {
+  const uptimeS = machine.uptimeS();
+  return uptimeS === null ? null : clock.nowMs() - uptimeS * 1_000;
 }
 
 /** An agent cannot write down that its disk is read-only; opening a file that is there says it. */

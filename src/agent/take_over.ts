@@ -45,24 +45,34 @@ export interface TakenOver {
 }
 
 /**
- * Makes the agent of RedFlag's own configuration this host's, if RedFlag's agent is stopped for good and
- * the server accepts the identity. `file`: its configuration; `null`: where RedFlag's agent keeps it.
- * Throws `EnrolError`, `IdentityError`, `ConfigError`, `LockedError`, `FileError`: the identity that this
- * host had is then unchanged.
+ * Reads the identity of RedFlag's own agent, if that is stopped for good. `file`: its configuration;
+ * `null`: where RedFlag's agent keeps it. Root has to do this before it becomes the account of the
+ * service, which may not read that file. Throws `EnrolError`, `IdentityError`, `ConfigError`, `FileError`.
  */
-export async function takeOver(enrolment: Enrolment, file: string | null): Promise<TakenOver> {
-  const { system, config } = enrolment;
+export async function findRedflagIdentity(
+  system: System,
+  file: string | null,
+): Promise<TakenOver> {
+  // Before the file is read: while that agent runs, it replaces its tokens.
+  await checkRedflagStopped(system);
+  return await readConfiguration(system, file);
+}
+
+/**
+ * Makes the agent of RedFlag's own configuration, as `findRedflagIdentity()` found it, this host's, if the
+ * server accepts the identity. Throws `EnrolError`, `ConfigError`, `LockedError`, `FileError`: the identity
+ * that this host had is then unchanged.
+ */
+export async function takeOver(enrolment: Enrolment, found: TakenOver): Promise<TakenOver> {
+  const { config } = enrolment;
   return await whileLocked(enrolment, "register", async () => {
-    // Before the file is read: while that agent runs, it replaces its tokens.
-    await checkRedflagStopped(system);
-    const found = await readConfiguration(system, file);
     const { identity } = found;
     const { url } = config.server;
     if (url !== null && url !== identity.serverUrl) {
       throw new EnrolError(
         `Cannot adopt: "${found.file}" names the server "${identity.serverUrl}", and server.url is ` +
-          `"${url}". Next: set server.url (or "--server") to the former if that is your server; ` +
-          "else register this host with a registration token of the latter",
+          `"${url}". Next: set server.url (or "--server") to the former if that is your server. ` +
+          "Or: register this host with a registration token of the latter",
       );
     }
     return { identity: await verifyAndSave(enrolment, identity), file: found.file };
@@ -105,12 +115,12 @@ async function readConfiguration(system: System, given: string | null): Promise<
   const where = places.length === 0 ? "" : `: ${places.map((place) => `"${place}"`).join(", ")}`;
   throw new EnrolError(
     `Cannot adopt: no configuration of RedFlag's agent where that keeps it${where}. ` +
-      `Next: give the file, ${pennonCommand("register", "--adopt", "FILE")}`,
+      `Next: give the file: \`${pennonCommand("register", "--adopt", "FILE")}\``,
   );
 }
 
 const REGISTER_ADVICE =
-  "look at the server's log and database; if both are well, the agent was deleted there or its " +
+  "look at the server's log and database. Or: if both are well, the agent was deleted there or its " +
   "tokens have expired: register this host with a registration token";
 
 /**

@@ -11,7 +11,8 @@ import type { System } from "../system/system.ts";
 import { type CliCommand, type ExitCode, JSON_OPTION } from "./command.ts";
 import { type CommandSettings, openLog, openSettings } from "./command_setup.ts";
 import { formatTable } from "./table.ts";
-import { describeDuration, isoInstant, outputWidth } from "./terminal_text.ts";
+import { describeTime, isoInstant, outputWidth } from "./terminal_text.ts";
+import { describeDuration } from "../wording.ts";
 
 /** A reset goes to the running agent, or to its files if none runs. */
 export const breakerCommand: CliCommand = {
@@ -54,6 +55,8 @@ interface ListedBreaker {
   readonly breaker: SavedBreaker;
   /** Why the next attempt waits; empty if it only waits for its time. */
   readonly reason: string;
+  /** Since when it is in this state, or in the trouble of `reason`; `null`: unknown. */
+  readonly sinceMs: number | null;
   /** No attempt before this instant; `null`: unknown, or nothing holds it up. */
   readonly nextMs: number | null;
 }
@@ -64,6 +67,7 @@ function listBreakers(status: Status): ListedBreaker[] {
     name,
     breaker,
     reason: breaker.state === "closed" ? "" : breaker.reason,
+    sinceMs: breaker.state === "closed" ? null : breaker.sinceMs,
     nextMs: breaker.state === "open" ? breaker.untilMs : null,
   }));
   if (state === null) return scanners;
@@ -73,18 +77,20 @@ function listBreakers(status: Status): ListedBreaker[] {
     name: CONNECTION,
     breaker,
     reason: operatorAction === null ? ownReason : `operator action required: ${operatorAction.why}`,
+    sinceMs: operatorAction?.sinceMs ??
+      (breaker.state === "closed" ? outage?.sinceMs ?? null : breaker.sinceMs),
     nextMs: nextAttemptAtMs(status),
   }, ...scanners];
 }
 
 /** The schema `pennon.breaker/1`, which only ever gains fields. */
 function breakersAsJson({ holder }: Status, breakers: readonly ListedBreaker[]): string {
-  const listed = breakers.map(({ name, breaker, reason, nextMs }) => ({
+  const listed = breakers.map(({ name, breaker, reason, sinceMs, nextMs }) => ({
     name,
     state: breaker.state,
     failures: breaker.failures,
     reason: reason === "" ? null : reason,
-    since: isoInstant(breaker.state === "closed" ? null : breaker.sinceMs),
+    since: isoInstant(sinceMs),
     next_try_at: isoInstant(nextMs),
   }));
   return safeJson({ schema: "pennon.breaker/1", running: holder !== null, breakers: listed }, 2);
@@ -99,13 +105,21 @@ function breakersAsTable(
   const { terminal } = system;
   const rows = breakers.map((listed) => [
     listed.name,
-    listed.breaker.state.replace("_", "-"),
+    describeState(listed, status.nowMs),
     String(listed.breaker.failures),
     describeNextAttempt(listed, status),
     listed.reason,
   ]);
   const titles = ["NAME", "STATE", "FAILURES", "NEXT ATTEMPT", "REASON"];
   return formatTable(titles.map((title) => ({ title })), rows, outputWidth(terminal)).join("\n");
+}
+
+/** A closed breaker may let calls through that fail. */
+function describeState({ breaker: { state }, sinceMs }: ListedBreaker, nowMs: number): string {
+  const word = state.replace("_", "-");
+  if (sinceMs === null) return word;
+  const since = `since ${describeTime(sinceMs, nowMs)} (${describeDuration(nowMs - sinceMs)})`;
+  return state === "closed" ? `${word}, trouble ${since}` : `${word} ${since}`;
 }
 
 function describeNextAttempt({ name, nextMs }: ListedBreaker, { holder, nowMs }: Status): string {

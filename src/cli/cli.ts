@@ -1,6 +1,6 @@
 /** The command line: finds and runs the command, prints the help, and turns errors into exit codes. */
 
-import { completeAdvice, pennonCommand } from "../advice.ts";
+import { type AdviceFacts, adviceLines, completeAdvice, pennonCommand } from "../advice.ts";
 import { ConfigError } from "../config.ts";
 import { quoteWords } from "../redact.ts";
 import { FileError } from "../system/files.ts";
@@ -108,7 +108,7 @@ export async function cli(words: readonly string[], system: System): Promise<Exi
   try {
     return await dispatch(split, system);
   } catch (error) {
-    return reportError(error, system, { name: split.name, places: givenPlaces(words) });
+    return await reportError(error, system, { name: split.name, places: givenPlaces(words) });
   }
 }
 
@@ -172,15 +172,19 @@ export async function describedCommands(): Promise<DescribedCommand[]> {
 const MOST_LINES = 100;
 const LONGEST_LINE = 2_000;
 
-function reportError(
+async function reportError(
   error: unknown,
-  { terminal }: System,
+  system: System,
   { name, places }: { name: string | undefined; places: ReturnType<typeof givenPlaces> },
-): ExitCode {
-  const message = completeAdvice(error instanceof Error ? error.message : String(error), places);
-  const lines = message.split("\n");
+): Promise<ExitCode> {
+  const { terminal } = system;
+  const said = error instanceof Error ? error.message : String(error);
+  const lines = completeAdvice(said, await factsFor(said, system, places)).split("\n");
   for (const line of lines.slice(0, MOST_LINES)) {
-    terminal.printError(`pennon: ${quoteWords(line, LONGEST_LINE)}`, SYSLOG_PRIORITY.error);
+    for (const [index, { text, isCommand }] of adviceLines(line).entries()) {
+      const front = isCommand ? "  " : index === 0 ? "pennon: " : "";
+      terminal.printError(front + quoteWords(text, LONGEST_LINE), SYSLOG_PRIORITY.error);
+    }
   }
   if (lines.length > MOST_LINES) {
     terminal.printError(`pennon: and ${lines.length - MOST_LINES} more lines`);
@@ -193,7 +197,8 @@ function reportError(
   if (error instanceof ConfigError) return 2;
   if (error instanceof InterruptedError) return error.code;
   if (error instanceof NotRegisteredError) {
-    terminal.printError(completeAdvice(REGISTER_HINT, places));
+    const hint = completeAdvice(REGISTER_HINT, await factsFor(REGISTER_HINT, system, places));
+    for (const { text } of adviceLines(hint)) terminal.printError(text);
     return 3;
   }
   if (error instanceof FileError && error.reason === "denied") {
@@ -202,6 +207,17 @@ function reportError(
     );
   }
   return 1;
+}
+
+/** What goes into the advice of an error; looked up only where there is a place for it. */
+async function factsFor(
+  text: string,
+  system: System,
+  { values }: ReturnType<typeof givenPlaces>,
+): Promise<AdviceFacts> {
+  if (!/--server URL\b|\bstop the agent\b/.test(text)) return { values };
+  const { findAdviceFacts } = await import("./advice_facts.ts");
+  return await findAdviceFacts(system, values);
 }
 
 /** The part of a command that the list of commands shows; its code is not loaded. */

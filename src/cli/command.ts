@@ -111,7 +111,7 @@ export class NotRegisteredError extends Error {
 }
 
 /** The next step on a host that is not registered. */
-export const REGISTER_HINT = `Next: ${registerCommand()}`;
+export const REGISTER_HINT = `Next: \`${registerCommand()}\``;
 
 /** Reads the words after a command's name. Throws `UsageError` that names the first wrong word. */
 export function readArguments(

@@ -62,7 +62,8 @@ export async function openSettings(
   for (const warning of all) {
     system.terminal.printError(`pennon: ${stripControls(warning)}`, SYSLOG_PRIORITY.warning);
   }
-  const complete = (text: string) => completeAdvice(text, given);
+  const { url: serverUrl } = loaded.config.server;
+  const complete = (text: string) => completeAdvice(text, { values: given.values, serverUrl });
   return { config: loaded.config, loaded, stateDirectory, warnings: all, complete };
 }
 
@@ -117,7 +118,7 @@ export async function openIdentity(
   if (url !== null && !isSameServer(url, identity.serverUrl)) {
     throw new Error(
       `Cannot ${action}: registered with "${identity.serverUrl}", but server.url is "${url}". ` +
-        `Next: set server.url back; or stop the agent, then run: ${replaceCommand(url)}`,
+        `Next: set server.url back. Or: stop the agent, then run \`${replaceCommand(url)}\``,
     );
   }
   return identity;

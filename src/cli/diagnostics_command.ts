@@ -1,6 +1,6 @@
 /** `pennon diagnostics`: writes one archive for support, after it has shown what is in it. */
 
-import { completeAdvice, pennonCommand } from "../advice.ts";
+import { completeAdvice, pennonCommand, sameCommand } from "../advice.ts";
 import { assessHealth } from "../agent/health.ts";
 import { readStatus, type Status } from "../agent/status.ts";
 import { ConfigError } from "../config.ts";
@@ -111,7 +111,7 @@ async function writeArchive(
     if (answer === undefined) {
       terminal.printError(
         "pennon: Cannot ask whether to write it: stdin is no terminal. " +
-          `Next: ${completeAdvice(pennonCommand("diagnostics", "--yes"), given)}`,
+          `Next: ${completeAdvice(sameCommand("diagnostics", given, { yes: true }), given)}`,
       );
       return 2;
     }

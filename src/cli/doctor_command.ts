@@ -7,7 +7,8 @@ import { type Finding, type FindingLevel, hasFailed } from "../doctor/finding.ts
 import { leaveRoot } from "../service/account.ts";
 import type { System } from "../system/system.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
-import { completeAdvice } from "../advice.ts";
+import { adviceLines, completeAdvice } from "../advice.ts";
+import { findAdviceFacts } from "./advice_facts.ts";
 import { type Paint, painter } from "./colour.ts";
 import { type Arguments, type CliCommand, JSON_OPTION } from "./command.ts";
 
@@ -38,9 +39,10 @@ export async function findWith(
   given: Arguments,
   options: DoctorOptions,
 ): Promise<Finding[]> {
+  const facts = await findAdviceFacts(system, given.values);
   return (await examine(system, options)).map((finding) => ({
     ...finding,
-    next: finding.next && completeAdvice(finding.next, given),
+    next: finding.next && completeAdvice(finding.next, facts),
   }));
 }
 
@@ -96,7 +98,12 @@ export function findingsAsText(findings: readonly Finding[], paint: Paint): stri
     const what = stripControls(level === "skip" ? `skipped ${seen}` : seen);
     const line = paint(COLOURS[level], word) + " ".repeat(LEVEL_COLUMNS - word.length) +
       check.padEnd(CHECK_COLUMNS) + what;
-    return next === null ? [line] : [line, `${indent}Next: ${stripControls(next)}`];
+    if (next === null) return [line];
+    const advice = adviceLines(`Next: ${stripControls(next)}`);
+    return [
+      line,
+      ...advice.map(({ text, isCommand }) => indent + (isCommand ? `  ${text}` : text)),
+    ];
   });
   const count = (wanted: FindingLevel) => findings.filter(({ level }) => level === wanted).length;
   const [failed, warned, skipped] = [count("fail"), count("warn"), count("skip")];

@@ -9,7 +9,8 @@ import type { System } from "../system/system.ts";
 import { type Arguments, type CliCommand, JSON_OPTION, UsageError } from "./command.ts";
 import { type CommandSettings, openSettings } from "./command_setup.ts";
 import { formatTable } from "./table.ts";
-import { describeDuration, describeSize, isoInstant, outputWidth } from "./terminal_text.ts";
+import { describeSize, isoInstant, outputWidth } from "./terminal_text.ts";
+import { describeDuration } from "../wording.ts";
 
 /** `list` shows at most this many events and counts the others. */
 const MOST_SHOWN = 1_000;

@@ -1,12 +1,16 @@
 /** `pennon register` and `pennon unregister`: enrols this host with a server, and removes it there. */
 
-import { pennonCommand, replaceCommand } from "../advice.ts";
+import { pennonCommand, sameCommand, shellWord } from "../advice.ts";
 import { readConfiguredFile } from "../agent/create_client.ts";
 import { register, unregister } from "../agent/enrol.ts";
-import { handBack, takeOver } from "../agent/take_over.ts";
+import { findRedflagIdentity, handBack, type TakenOver, takeOver } from "../agent/take_over.ts";
+import { BufferError } from "../buffer/schema.ts";
+import { openBufferReadOnly } from "../buffer/store.ts";
 import { tokenFault } from "../credentials.ts";
 import { type Identity, isSameServer, loadIdentity } from "../identity.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
+import { DatabaseError } from "../system/database.ts";
+import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import {
   type Arguments,
@@ -32,7 +36,9 @@ export const registerCommand: CliCommand = {
     "id: stop and disable that agent first. FILE is its config.json; without FILE",
     "the command looks where that agent keeps it.",
     "On a host that is registered with the same server the command changes nothing",
-    "and exits with 0; it needs no token then. Only --replace registers again.",
+    "and exits with 0; it needs no token then. Only --replace registers again:",
+    "buffered events stay, and go to the server under the new id; results of",
+    "commands of the former agent may be refused there, as dead letters.",
   ],
   options: [
     { name: "server", value: "URL", summary: "The server's address" },
@@ -55,19 +61,23 @@ export const registerCommand: CliCommand = {
   ],
   maxArguments: 0,
   async run(system, given) {
+    const isAdopted = given.values["adopt"] !== undefined || given.flags.has("adopt");
+    // As the user that called: the account of the service may not read RedFlag's file.
+    const redflag = isAdopted ? await lookAtRedflag(system, given) : null;
     const settings = await openSettings(system, given, { "server.url": given.values["server"] });
     const { config, stateDirectory, complete } = settings;
-    const isAdopted = given.values["adopt"] !== undefined || given.flags.has("adopt");
     const present = given.flags.has("replace")
       ? undefined
       : await loadIdentity(system, stateDirectory);
     if (present !== undefined) {
-      checkSame(present, { url: config.server.url, isAdopted });
+      checkSame(present, given, { url: config.server.url, redflag });
       printRegistered(system, given, present);
       return 0;
     }
-    const { identity, file } = isAdopted
-      ? await takeOver({ system, config, stateDirectory, complete }, given.values["adopt"] ?? null)
+    if (redflag instanceof Error) throw redflag;
+    if (given.flags.has("replace")) await warnOfBuffer(system, settings);
+    const { identity, file } = redflag !== null
+      ? await takeOver({ system, config, stateDirectory, complete }, redflag)
       : { identity: await enrol(system, settings, given), file: null };
     const { agentId, serverUrl } = identity;
     if (given.flags.has("json")) {
@@ -88,21 +98,62 @@ export const registerCommand: CliCommand = {
   },
 };
 
+/** What is there to be adopted, or why nothing is: a host that is registered already may need nothing. */
+async function lookAtRedflag(system: System, given: Arguments): Promise<TakenOver | Error> {
+  try {
+    return await findRedflagIdentity(system, given.values["adopt"] ?? null);
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw error;
+  }
+}
+
 /** Throws unless the host is registered as it is asked to be, so that nothing is left to do. */
 function checkSame(
   { agentId, serverUrl }: Identity,
-  { url, isAdopted }: { url: string | null; isAdopted: boolean },
+  given: Arguments,
+  { url, redflag }: { url: string | null; redflag: TakenOver | Error | null },
 ): void {
   const about = `this host is registered with "${serverUrl}" as ${agentId}`;
-  if (isAdopted) {
-    const replace = pennonCommand("register", "--replace", "--adopt", "FILE");
-    throw new Error(`Cannot adopt: ${about}. Next: stop the agent, then run: ${replace}`);
+  if (redflag !== null) {
+    const other = redflag instanceof Error ? null : redflag.identity;
+    if (other?.agentId === agentId && isSameServer(other.serverUrl, serverUrl)) return;
+    const file = given.values["adopt"] ?? (redflag instanceof Error ? "FILE" : redflag.file);
+    const adopt = file === "FILE" ? file : shellWord(file);
+    const replace = sameCommand("register", given, { adopt, replace: true });
+    const fact = other === null ? "" : `, and the file names ${other.agentId}`;
+    throw new Error(`Cannot adopt: ${about}${fact}. Next: stop the agent, then run \`${replace}\``);
   }
   if (url === null || isSameServer(url, serverUrl)) return;
+  const replace = sameCommand("register", given, {
+    server: shellWord(url),
+    replace: true,
+    token: "-",
+  });
   throw new Error(
-    `Cannot register with "${url}": ${about}. ` +
-      `Next: stop the agent, then run: ${replaceCommand(url)}; the former server keeps its agent ` +
-      "until it is deleted there",
+    `Cannot register with "${url}": ${about}, which keeps that agent until it is deleted there. ` +
+      `Next: stop the agent, then run \`${replace}\``,
+  );
+}
+
+/** What is buffered outlives the registration, and goes to the server of the new agent. */
+async function warnOfBuffer(
+  system: System,
+  { config, stateDirectory }: CommandSettings,
+): Promise<void> {
+  const opened = await openBufferReadOnly(system, stateDirectory, config.buffer).catch((error) => {
+    if (error instanceof DatabaseError || error instanceof FileError) return undefined;
+    if (error instanceof BufferError) return undefined;
+    throw error;
+  });
+  if (opened == null) return;
+  const { pending, deadLetters } = opened.buffer.counts();
+  opened.close();
+  if (pending + deadLetters === 0) return;
+  system.terminal.printError(
+    `pennon: the buffer holds ${pending} events that wait, and ${deadLetters} dead letters: they stay, ` +
+      "and those that wait go to the server under the agent's new id. Results of commands of the former " +
+      "agent may be refused there, and become dead letters",
   );
 }
 

@@ -3,8 +3,9 @@
 import { type Agent, openAgent } from "../agent/agent.ts";
 import { unknownVariables } from "../agent/config_check.ts";
 import { isSet } from "../config.ts";
+import { completeAdvice } from "../advice.ts";
 import { Hooks } from "../agent/hooks.ts";
-import { acquireInstanceLock } from "../agent/instance_lock.ts";
+import { acquireInstanceLock, describeStop, thisHolder } from "../agent/instance_lock.ts";
 import { openTelemetry, type Telemetry } from "../agent/telemetry.ts";
 import { secretsOf } from "../identity.ts";
 import type { Log } from "../log.ts";
@@ -44,7 +45,10 @@ export const runCommand: CliCommand = {
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
     const logFile = openLogFile(system, settings);
-    const log = openLog(system, settings, { secrets, file: logFile });
+    const stop = describeStop(system.os, stateDirectory, thisHolder(system));
+    const facts = { values: given.values, serverUrl: identity.serverUrl, stop: stop ?? null };
+    const complete = (text: string) => completeAdvice(text, facts);
+    const log = openLog(system, { config, complete }, { secrets, file: logFile });
     // Before anything is printed that may block.
     system.watchEventLoop(config.watchdog.limitMs, config.log.format);
     for (const warning of await unknownVariables(system)) {

@@ -23,18 +23,31 @@ export const serviceCommand: CliCommand = {
     "run. All but status and logs need root, or an administrator.",
   ],
   options: [
-    { name: "print", summary: "Print the unit, task or daemon; change nothing" },
-    { name: "lines", value: "N", summary: `Lines of the log, ${DEFAULT_LINES} by default` },
-    JSON_OPTION,
+    {
+      name: "print",
+      actions: ["install"],
+      summary: "Print the unit, task or daemon; change nothing",
+    },
+    {
+      name: "lines",
+      value: "N",
+      actions: ["logs"],
+      summary: `Lines of the log, ${DEFAULT_LINES} by default`,
+    },
+    { ...JSON_OPTION, actions: ["install", "uninstall", "status"] },
   ],
   maxArguments: 1,
+  needsAction: true,
+  actions: [
+    { name: "install", summary: "Start the agent at boot, and now" },
+    { name: "uninstall", summary: "Stop and remove the service" },
+    { name: "status", summary: "Show whether the service runs" },
+    { name: "logs", summary: "Print the end of the log" },
+  ],
   async run(system, given) {
     const [action] = given.positional;
     const service = hostService(system, stateDirectoryOf(system));
     const isJson = given.flags.has("json");
-    if (given.flags.has("print") && action !== "install") {
-      throw new UsageError('Cannot read "--print": it goes with "service install"');
-    }
     switch (action) {
       case "install":
         if (given.flags.has("print")) system.terminal.print(service.definition().trimEnd());
@@ -45,15 +58,9 @@ export const serviceCommand: CliCommand = {
         return 0;
       case "status":
         return await printStatus(system, service, isJson);
-      case "logs":
+      default:
         system.terminal.print(await service.logs(linesOf(given.values["lines"])));
         return 0;
-      default:
-        throw new UsageError(
-          `Cannot run "service ${
-            action ?? ""
-          }": it takes "install", "uninstall", "status" or "logs"`,
-        );
     }
   },
 };

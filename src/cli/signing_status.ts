@@ -6,7 +6,8 @@ import {
   type ServerKeys,
   type UnsignedCommands,
 } from "../server/key_trust.ts";
-import { describeDuration, isoInstant } from "./terminal_text.ts";
+import { isoInstant } from "./terminal_text.ts";
+import { describeDuration } from "../wording.ts";
 
 const SOURCES: Readonly<Record<KeySource, string>> = {
   first_use: "as the first that the server showed",

@@ -11,7 +11,7 @@ import { describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
 import { safeJson } from "../strip_controls.ts";
 import type { System } from "../system/system.ts";
-import { completeAdvice } from "../advice.ts";
+import { type AdviceFacts, adviceLines, completeAdvice } from "../advice.ts";
 import { painter } from "./colour.ts";
 import {
   type Arguments,
@@ -23,7 +23,7 @@ import {
 } from "./command.ts";
 import { type CommandSettings, openSettings } from "./command_setup.ts";
 import { signingAsJson } from "./signing_status.ts";
-import { describeRefusal, statusAsCheck, statusAsText } from "./status_text.ts";
+import { adviceFactsOf, describeRefusal, statusAsCheck, statusAsText } from "./status_text.ts";
 import { isoInstant, outputWidth } from "./terminal_text.ts";
 
 /** Reads only: it writes nothing, and takes no lock that can refuse an agent's start. */
@@ -79,7 +79,10 @@ function shownAsText(system: System, status: Status, given: Arguments): string {
 function exitCode({ terminal }: System, status: Status, given: Arguments): ExitCode {
   if (status.identityError !== null) return 1;
   if (status.identity !== null) return 0;
-  terminal.printError(completeAdvice(REGISTER_HINT, given));
+  const hint = completeAdvice(REGISTER_HINT, adviceFactsOf(status, given));
+  for (const { text, isCommand } of adviceLines(hint)) {
+    terminal.printError(isCommand ? `  ${text}` : text);
+  }
   return 3;
 }
 
@@ -141,10 +144,11 @@ export function statusAsJson(
 ): string {
   const { identity, holder, state, signing, buffer, limits } = status;
   const health = assessHealth(status);
+  const facts = adviceFactsOf(status, given);
   return safeJson(
     {
       schema: "pennon.status/1",
-      ...healthAsJson(health, given),
+      ...healthAsJson(health, facts),
       registered: identity !== null,
       agent_id: identity?.agentId ?? null,
       server_url: identity?.serverUrl ?? null,
@@ -163,7 +167,7 @@ export function statusAsJson(
         outage_since: isoInstant(state.connection.outage?.sinceMs ?? null),
         outage_attempts: state.connection.outage?.failedCalls ?? 0,
         operator_action_required: state.connection.operatorAction?.why ?? null,
-        operator_action: operatorActionAsJson(state, given),
+        operator_action: operatorActionAsJson(state, facts),
         last_check_in_at: isoInstant(state.lastCheckInAtMs),
       },
       polling: state && {
@@ -204,18 +208,19 @@ export function statusAsJson(
 /** The fields `health`, `server` and `next_attempt_at`. */
 function healthAsJson(
   { level, reasons, server, nextAttemptAtMs }: AgentHealth,
-  given: Pick<Arguments, "values">,
+  facts: AdviceFacts,
 ) {
   return {
     health: {
       level,
-      reasons: reasons.map(({ code, level, words, sinceMs, because, next }) => ({
+      reasons: reasons.map(({ code, level, words, sinceMs, sinceIs, because, next }) => ({
         code,
         level,
         words,
         since: isoInstant(sinceMs),
+        since_is: sinceIs,
         because,
-        next_step: next && completeAdvice(next, given),
+        next_step: next && completeAdvice(next, facts),
       })),
     },
     server: {
@@ -229,18 +234,18 @@ function healthAsJson(
 
 function operatorActionAsJson(
   { connection }: StoredState,
-  given: Pick<Arguments, "values">,
+  advice: AdviceFacts,
 ): Record<string, unknown> | null {
   const { operatorAction } = connection;
   if (operatorAction === null) return null;
-  const { cause, facts = {}, sinceMs } = operatorAction;
-  const { what, because, remedy } = describeOperatorAction(cause, facts);
+  const { cause, facts = {}, sinceMs, why } = operatorAction;
+  const { what, because, remedy } = describeOperatorAction(cause, facts, why);
   return {
     cause,
     since: isoInstant(sinceMs),
     what,
     because,
-    next_step: completeAdvice(remedy, given),
+    next_step: completeAdvice(remedy, advice),
   };
 }
 

@@ -11,11 +11,12 @@ import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
 import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import type { StoredState } from "../loop/state.ts";
 import { stripControls } from "../strip_controls.ts";
-import { completeAdvice, pennonCommand } from "../advice.ts";
+import { type AdviceFacts, adviceLines, completeAdvice, pennonCommand } from "../advice.ts";
 import type { ColouredWord, Paint } from "./colour.ts";
 import type { Arguments } from "./command.ts";
 import { describeSigning } from "./signing_status.ts";
-import { describeDuration, describeSize, describeTime } from "./terminal_text.ts";
+import { describeSize, describeTime } from "./terminal_text.ts";
+import { describeDuration } from "../wording.ts";
 
 /** How the text is made. */
 export interface StatusTextOptions {
@@ -42,7 +43,7 @@ export function statusAsText(
   health: AgentHealth,
   { width, isVerbose, paint, given }: StatusTextOptions,
 ): string {
-  const advise = (text: string) => completeAdvice(text, given);
+  const advise = (text: string) => completeAdvice(text, adviceFactsOf(status, given));
   const lines = [
     ...describeHealth(health, status.nowMs, advise),
     ...describeServer(status, health),
@@ -54,13 +55,29 @@ export function statusAsText(
     ...describeScans(status),
   ];
   const columns = Math.max(NARROWEST, width - TITLE_WIDTH);
-  return lines.flatMap(([title, text, colour]) =>
-    wrap(stripControls(text), columns).map((part, index) => {
+  return lines.flatMap(([title, text, colour]) => {
+    const shown = stripControls(text);
+    // A command is copied as it stands.
+    const isCommand = shown.startsWith(COMMAND_INDENT) || shown.startsWith("Next: pennon ");
+    const parts = isCommand ? [shown] : wrap(shown, columns);
+    return parts.map((part, index) => {
       const head = (index === 0 ? title : "").padEnd(TITLE_WIDTH);
       return head + (index === 0 && colour ? paintFirst(part, colour, paint) : part);
-    })
-  ).join("\n");
+    });
+  }).join("\n");
 }
+
+/** What of a status goes into the advice about it. */
+export function adviceFactsOf(
+  { identity, configuredUrl, stop }: Status,
+  { values }: Pick<Arguments, "values">,
+): AdviceFacts {
+  const serverUrl = identity?.serverUrl ?? configuredUrl;
+  return { values, serverUrl, ...stop !== undefined && { stop } };
+}
+
+/** In front of a command that has a line of its own. */
+const COMMAND_INDENT = "  ";
 
 /** One line as a monitoring plugin prints it: the level, the most serious reason, and how many more. */
 export function statusAsCheck(status: Status, health: AgentHealth): string {
@@ -87,13 +104,18 @@ function describeHealth(
     const text = `${reason.level.toUpperCase()}: ${words}${describeSince(reason, nowMs)}`;
     const lines: StatusLine[] = [[index === 0 ? "Health" : "Also", text, reason.level]];
     if (because !== null) lines.push(["", `Why: ${because}`]);
-    if (next !== null) lines.push(["", `Next: ${advise(next)}`]);
+    if (next !== null) {
+      for (const { text, isCommand } of adviceLines(`Next: ${advise(next)}`)) {
+        lines.push(["", isCommand ? COMMAND_INDENT + text : text]);
+      }
+    }
     return lines;
   });
 }
 
-function describeSince({ sinceMs }: HealthReason, nowMs: number): string {
+function describeSince({ sinceMs, sinceIs }: HealthReason, nowMs: number): string {
   if (sinceMs === null) return "";
+  if (sinceIs !== null) return `; ${sinceIs}: ${describePast(sinceMs, nowMs)}`;
   return `, since ${describeTime(sinceMs, nowMs)} (${describeDuration(nowMs - sinceMs)})`;
 }
 

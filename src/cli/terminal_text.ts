@@ -1,16 +1,6 @@
-/** Durations, sizes and instants as text, and the width that text may have on stdout. */
+/** Sizes and instants as text, and the width that text may have on stdout. */
 
 import type { Terminal } from "../system/system.ts";
-
-/** "3 s", "12 min", "5 h", "2 days"; a negative duration counts as 0. */
-export function describeDuration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  if (seconds < 90) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 90) return `${minutes} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
-}
 
 /** "03:12Z" on the day of `nowMs`, else "2026-11-29 03:12Z"; "?" outside the range of dates. UTC, as the log. */
 export function describeTime(ms: number, nowMs: number): string {

@@ -93,7 +93,7 @@ function logAcceptance(
   }
   if (before.operatorAction?.cause === operatorAction.cause) return;
   const { cause, why, facts = {} } = operatorAction;
-  const { what, because, remedy: next_step } = describeOperatorAction(cause, facts);
+  const { what, because, remedy: next_step } = describeOperatorAction(cause, facts, why);
   const account = { cause, what, why, because, next_step };
   log.error("operator action required", { ...account, ...fields });
 }

@@ -5,7 +5,7 @@
 
 import type { Log } from "../log.ts";
 import { readTokenLife } from "../server/protocol.ts";
-import type { Answer } from "../server/answer.ts";
+import { type Answer, saysAgentUnknown } from "../server/answer.ts";
 import type { Caller } from "../server/client.ts";
 import type { Clock, Random } from "../system/system.ts";
 
@@ -74,7 +74,7 @@ export class Session {
     if (usedToken === this.#accessToken) {
       // A renewal that has just failed is not repeated.
       if (renewed === null || renewed.kind === "ok") renewed = await this.#renewal.wait(signal);
-      if (renewed.kind !== "ok") return asRefusal(renewed);
+      if (renewed.kind !== "ok") return becauseOf(answer, asRefusal(renewed));
     }
     if (signal.aborted) return { kind: "aborted" };
     const again = await makeCall(this.#caller());
@@ -124,6 +124,13 @@ function isVersionTooOld(answer: Answer<unknown>): boolean {
 function isRefusal({ kind }: Answer<unknown>): boolean {
   return kind === "unauthorized" || kind === "refused" || kind === "report_failed" ||
     kind === "operator_required";
+}
+
+/** The refused renewal of a call; that the server knows no such agent is said of the call alone. */
+function becauseOf(call: Answer<unknown>, refusal: Answer<never>): Answer<never> {
+  const isNew = call.kind === "unauthorized" && saysAgentUnknown(call.why) &&
+    refusal.kind === "unauthorized";
+  return isNew ? { ...refusal, why: `${call.why}; ${refusal.why}` } : refusal;
 }
 
 /** What a renewal without a token means for the call that needed it. */

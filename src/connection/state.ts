@@ -64,9 +64,11 @@ export interface Outage {
  * `token`: the server refuses the access token and the refresh token. `deleted`: the server has
  * answered "agent not found"; `hasCheckedIn`: and has accepted a check-in since.
  */
-type Doubt =
+export type Doubt =
   | {
     readonly kind: "token";
+    /** The server's words. */
+    readonly why: string;
     readonly sinceMs: number;
     readonly refusals: number;
     /** No call on any path before this instant. */
@@ -402,7 +404,7 @@ function afterRefusedToken(
     return { doubt: null, operatorAction: requireOperator("token", why, { step, sinceMs }) };
   }
   const notBeforeMs = nowMs + retryMs(step);
-  return { doubt: { kind: "token", sinceMs, refusals, notBeforeMs }, operatorAction: null };
+  return { doubt: { kind: "token", why, sinceMs, refusals, notBeforeMs }, operatorAction: null };
 }
 
 function requireOperator(

@@ -3,16 +3,16 @@
 import { pennonCommand, replaceCommand } from "../advice.ts";
 import { assessHealth } from "../agent/health.ts";
 import type { Status } from "../agent/status.ts";
-import { describeOperatorAction } from "../connection/operator_words.ts";
-import type { Answer } from "../server/answer.ts";
+import { describeDoubt, describeOperatorAction } from "../connection/operator_words.ts";
+import { type Answer, saysAgentUnknown } from "../server/answer.ts";
 import { applyAnnouncement } from "../server/key_trust.ts";
 import type { AnnouncedKey } from "../server/signing_keys.ts";
-import { describeDays } from "../wording.ts";
+import { describeDuration } from "../wording.ts";
 import { fail, type Finding, ok, skip, warn } from "./finding.ts";
 
 const REPLACE =
-  "stop the agent, delete it in the server's dashboard if it is still there, then run " +
-  `\`${replaceCommand()}\``;
+  "delete the agent in the server's dashboard if it is still there, stop the agent, " +
+  `then run \`${replaceCommand()}\``;
 
 /** Judges whether an agent runs, and how it is. */
 export function judgeAgent(status: Status): Finding {
@@ -53,7 +53,8 @@ export function judgeAccess(
   // The saved state counts where the server was not asked, or cannot be asked without an effect.
   const saved = () => {
     if (action === null) return null;
-    const { what, because: why, remedy } = describeOperatorAction(action.cause, action.facts ?? {});
+    const { cause, facts = {}, why: said } = action;
+    const { what, because: why, remedy } = describeOperatorAction(cause, facts, said);
     return fail(check, `${what}: ${why} (as the agent saw it)`, remedy);
   };
   if (answer === null) return saved() ?? skip(check, because);
@@ -66,7 +67,8 @@ export function judgeAccess(
       return fail(check, `${what} (${answer.why}): ${why}`, remedy);
     }
     case "refused": {
-      if (answer.status !== 404 || answer.error === "agent_unknown") {
+      if (answer.error === "agent_unknown") return saved() ?? judgeUnknown(answer.why);
+      if (answer.status !== 404) {
         return fail(check, `the server refuses this agent: ${answer.why}`, REPLACE);
       }
       const known = saved();
@@ -76,14 +78,12 @@ export function judgeAccess(
       return ok(check, `only a check-in shows it at a server of RedFlag 0.1; ${when}`);
     }
     case "unauthorized":
-      // RedFlag 0.2 (`machine_binding.go`): the token is genuine, and its agent has no row.
-      if (/agent not found/.test(answer.why)) {
-        return fail(check, "this agent was deleted on the server", REPLACE);
-      }
+      // RedFlag 0.2 (`machine_binding.go`): the token is genuine, and no row of its agent was read.
+      if (saysAgentUnknown(answer.why)) return saved() ?? judgeUnknown(answer.why);
       return saved() ?? warn(
         check,
         `the server refuses the access token: ${answer.why}`,
-        "none, unless it stays so after the agent's next check-in, which renews it; then " +
+        "wait for the agent's next check-in, which renews the token. Or: if it stays so after that, " +
           REPLACE,
       );
     case "failed":
@@ -95,13 +95,19 @@ export function judgeAccess(
   }
 }
 
+/** In the words of `status`, which has them from the agent or from the note of `noteAccess()`. */
+function judgeUnknown(why: string): Finding {
+  const { what, because, remedy } = describeDoubt({ kind: "deleted" });
+  return fail("access", `${what} (${why}): ${because}`, remedy);
+}
+
 /** Judges the tokens by what is saved; no token is spent to find out more. */
 export function judgeTokens({ identity, holder, state, nowMs }: Status): Finding {
   const check = "tokens";
   if (identity === null) return skip(check, NO_IDENTITY);
   const action = state?.connection.operatorAction ?? null;
   if (action?.cause === "token" || action?.cause === "deleted") {
-    const { what, because } = describeOperatorAction(action.cause, action.facts ?? {});
+    const { what, because } = describeOperatorAction(action.cause, action.facts ?? {}, action.why);
     return fail(check, `${what}; ${because}`, REPLACE); // "tokens: x" would hide x as a secret.
   }
   const { tokenEndsAtMs } = identity;
@@ -110,7 +116,7 @@ export function judgeTokens({ identity, holder, state, nowMs }: Status): Finding
   if (leftMs > 0) {
     return ok(
       check,
-      `the access token ends in ${describeDays(leftMs / 1_000)}; the agent renews it`,
+      `the access token ends in ${describeDuration(leftMs)}; the agent renews it`,
     );
   }
   const seen = `the access token has ended ${ago(-leftMs)}`;
@@ -119,8 +125,8 @@ export function judgeTokens({ identity, holder, state, nowMs }: Status): Finding
 }
 
 const KEY_REMEDY = "compare the key with the one on the server itself (`GET /api/v1/public-key` " +
-  "there, not over the network); if it is right, name it in server.public_key and restart the " +
-  `agent, or stop the agent, then register again: \`${replaceCommand()}\``;
+  "there, not over the network). Then: if it is right, name it in server.public_key and restart the " +
+  `agent. Or: stop the agent, then register again: \`${replaceCommand()}\``;
 
 /**
  * Judges the keys with which the server signs its commands. `announced`: those that it shows just now,
@@ -165,6 +171,5 @@ export function judgeSignatures(
 }
 
 function ago(ms: number): string {
-  if (ms < 90_000) return `${Math.max(0, Math.round(ms / 1_000))} s ago`;
-  return `${describeDays(ms / 1_000)} ago`;
+  return `${describeDuration(ms)} ago`;
 }

@@ -1,8 +1,10 @@
 /**
  * `pennon doctor`: looks at everything that an agent needs, and judges it. It changes nothing but a trial
- * file that it removes, takes no lock, receives no command and spends no token; each look has a limit.
+ * file that it removes, and a note for `status` where the server refuses the agent; it takes no lock,
+ * receives no command and spends no token; each look has a limit.
  */
 
+import { noteAccess } from "../agent/access_note.ts";
 import { peekMachineId } from "../agent/machine_binding.ts";
 import { readStatus, type Status } from "../agent/status.ts";
 import { ConfigError } from "../config.ts";
@@ -163,6 +165,9 @@ async function examineServer(
       // Reads what the server sets for its agents: neither age of RedFlag changes anything at that.
       ? await client.policy(identity, { timeoutMs: ACCESS_MS })
       : null;
+  if (answer !== null && identity !== undefined) {
+    await noteAccess(system, { stateDirectory, agentId: identity.agentId }, answer);
+  }
   const announced = answer !== null && client instanceof Client
     ? await readAnnounced(system, client)
     : [];

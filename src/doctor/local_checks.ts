@@ -223,7 +223,7 @@ export function judgeRegistration(
     return warn(
       check,
       "this host is not registered",
-      `${registerCommand()}, with a registration token of the dashboard`,
+      `\`${registerCommand()}\` with a registration token of the dashboard`,
     );
   }
   if (identity instanceof Error) {

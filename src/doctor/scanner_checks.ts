@@ -13,7 +13,7 @@ import { ServiceError, type ServiceStatus } from "../service/manager.ts";
 import { hostService } from "../service/service.ts";
 import { CommandError } from "../system/process.ts";
 import type { System } from "../system/system.ts";
-import { describeDays, joinNames } from "../wording.ts";
+import { describeDuration, joinNames } from "../wording.ts";
 import { adviceOf, fail, type Finding, ok, skip, warn } from "./finding.ts";
 
 /** One package manager, looked at. */
@@ -111,7 +111,7 @@ export function judgeScanner(
     return warn(name, `${version}; it has no package lists`, `fetch them as root: \`${fetch}\``);
   }
   const ageMs = typeof listsAtMs === "number" ? nowMs - listsAtMs : null;
-  const age = ageMs === null ? "" : `, lists ${describeDays(Math.max(0, ageMs) / 1_000)} old`;
+  const age = ageMs === null ? "" : `, lists ${describeDuration(ageMs)} old`;
   const seen = `${version}${age}`;
   if (ageMs !== null && ageMs > OLD_LISTS_MS && fetch !== undefined) {
     return warn(name, seen, `fetch the lists as root: \`${fetch}\``);

@@ -76,22 +76,13 @@ const refusalFacts = v.object({
   recordedVersion: refusalFact,
 });
 
-const savedConnection = v.object({
-  breaker: savedBreaker,
-  paths: v.object({ check_in: path, delivery: path }),
-  outage: v.nullable(
-    v.object({
-      sinceMs: savedInstant,
-      failedCalls: savedCount,
-      why: savedReason,
-      offline: v.boolean(),
-      status: v.optional(v.nullable(savedCount), null),
-    }),
-  ),
+/** Whether the server accepts this agent, as it is saved. */
+export const savedAcceptance = v.object({
   doubt: v.optional(
     v.nullable(v.variant("kind", [
       v.object({
         kind: v.literal("token"),
+        why: v.optional(savedReason, ""),
         sinceMs: savedInstant,
         refusals: savedCount,
         notBeforeMs: savedInstant,
@@ -116,6 +107,21 @@ const savedConnection = v.object({
       notBeforeMs: savedInstant,
     }),
   ),
+});
+
+const savedConnection = v.object({
+  breaker: savedBreaker,
+  paths: v.object({ check_in: path, delivery: path }),
+  outage: v.nullable(
+    v.object({
+      sinceMs: savedInstant,
+      failedCalls: savedCount,
+      why: savedReason,
+      offline: v.boolean(),
+      status: v.optional(v.nullable(savedCount), null),
+    }),
+  ),
+  ...savedAcceptance.entries,
 });
 
 type SavedConnection = v.InferOutput<typeof savedConnection>;
@@ -192,6 +198,7 @@ function saveConnection(connection: ConnectionState, at: TwoClocks): SavedConnec
       ...doubt,
       sinceMs: epoch(doubt.sinceMs),
       ...doubt.kind === "token" && {
+        why: toSavedReason(doubt.why),
         refusals: toSavedCount(doubt.refusals),
         notBeforeMs: epoch(doubt.notBeforeMs),
       },

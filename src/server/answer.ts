@@ -130,6 +130,11 @@ export function readFailure(error: unknown): Answer<never> {
 /** RedFlag's word (internal/api/handlers/agents.go) on an agent that has no row in its database. */
 const AGENT_UNKNOWN = "agent not found";
 
+/** Whether the server's words on a refusal say that it has no such agent, whatever their status. */
+export function saysAgentUnknown(why: string): boolean {
+  return why.includes(AGENT_UNKNOWN);
+}
+
 /** RedFlag 0.2's word (server/cmd/server/main.go) on a route that it does not have. */
 const ROUTE_UNKNOWN = "not found";
 

@@ -172,8 +172,8 @@ function includes(keys: readonly SigningKey[], wanted: SigningKey): boolean {
 }
 
 /** What the owner of the host can do about a key that is not trusted. */
-const KEY_ADVICE = "if its new key is right, name it in server.public_key and restart the agent, " +
-  `or stop the agent, then register again: \`${replaceCommand()}\``;
+const KEY_ADVICE = "if its new key is right, name it in server.public_key and restart the agent. " +
+  `Or: stop the agent, then register again: \`${replaceCommand()}\``;
 
 /** Why every command is refused, and what to do; `null`: they are not. */
 export function describeKeyFault(

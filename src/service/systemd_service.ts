@@ -110,8 +110,23 @@ export class SystemdService implements Service {
   }
 
   async logs(lines: number): Promise<string> {
+    const action = "read the journal";
+    const booted = await this.#system.files.inspect("look for systemd", BOOTED);
+    if (booted?.kind !== "directory") {
+      throw new ServiceError(
+        `Cannot ${action}: systemd does not run here. Next: see where the program that starts the ` +
+          "agent sends its stderr, or set log.file, which keeps the log in the state directory",
+      );
+    }
     const argv = [JOURNALCTL, "--unit", UNIT, "--no-pager", "--quiet", "--output=cat"];
-    return await runOrFail(this.#system, "read the journal", [...argv, `--lines=${lines}`]);
+    const text = await runOrFail(this.#system, action, [...argv, `--lines=${lines}`]);
+    if (text.trim() !== "") return text;
+    // Without rights journalctl(1) prints nothing of other users' units, and says so on stderr alone.
+    const isRoot = this.#system.machine.userId() === 0;
+    throw new ServiceError(
+      `Cannot ${action}: it holds no line of ${UNIT}` +
+        (isRoot ? "" : ` that this user may read. Next: sudo ${pennonCommand("service", "logs")}`),
+    );
   }
 
   async #requireSystemd(action: string): Promise<void> {

@@ -166,11 +166,16 @@ Deno.test("DISK_STATUS_FILE reads the form of earlier releases, and update() wri
   const status = { process_id: 4_242, ...figures };
   const earlier = { schema: "pennon.disk/1", ...status, at_ms: 60_000 };
   system.files.texts.set(PATH, `${JSON.stringify(earlier).padEnd(1_023)}\n`);
-  assertEquals(await DISK_STATUS_FILE.read(system.files, "/state"), { ...status, at_ms: 60_000 });
+  assertEquals(await DISK_STATUS_FILE.read(system.files, "/state"), {
+    ...status,
+    at_ms: 60_000,
+    since_ms: null,
+  });
   await file.update();
   assertEquals(JSON.parse(system.files.texts.get(PATH) ?? ""), {
     schema: "pennon.disk/2",
     ...status,
     written_at: new Date(system.clock.nowMs()).toISOString(),
+    since_at: null,
   });
 });

@@ -19,6 +19,7 @@ import { NONE_EVICTED } from "../fakes/test_store.ts";
 const NOTE = {
   process_id: 42,
   at_ms: NOW_MS - HOUR_MS,
+  since_ms: null,
   disk: "ok",
   why: null,
   events: 0,
@@ -91,7 +92,8 @@ Deno.test("assessHealth() tolerates an outage for 75 s, unless the breaker opens
 Deno.test("assessHealth() waits ten minutes for the first check-in", () => {
   assertRows(
     [[599_999, []], [600_000, ["degraded never_checked_in"]]],
-    (ms) => running({ state: null, holder: { process_id: 42, since_ms: NOW_MS - ms } }),
+    (ms) =>
+      running({ state: null, holder: { process_id: 42, since_ms: NOW_MS - ms, manager: null } }),
   );
 });
 
@@ -120,7 +122,9 @@ Deno.test("assessHealth() believes a clock that went back by more than a minute"
     [[60_000, []], [60_001, ["degraded clock_went_back"]]],
     (ms) => running({}, {}, { lastCheckInAtMs: NOW_MS + ms }),
   );
-  const restarted = running({ holder: { process_id: 42, since_ms: NOW_MS + HOUR_MS } });
+  const restarted = running({
+    holder: { process_id: 42, since_ms: NOW_MS + HOUR_MS, manager: null },
+  });
   assertEquals(codes(restarted), ["degraded clock_went_back"]);
   assertEquals(nextAttemptAtMs(restarted), null);
 });
@@ -182,7 +186,7 @@ Deno.test("nextAttemptAtMs() is the latest of all waits, for any of them", () =>
       },
       doubt: token === null
         ? null
-        : { kind: "token", sinceMs: NOW_MS, refusals: 1, notBeforeMs: token },
+        : { kind: "token", why: "HTTP 401", sinceMs: NOW_MS, refusals: 1, notBeforeMs: token },
       operatorAction: action === null
         ? null
         : { cause: "forbidden", why: "HTTP 403", sinceMs: NOW_MS, notBeforeMs: action },

@@ -36,7 +36,11 @@ Deno.test("acquireInstanceLock() locks the directory even if the holder's file c
   const hold = await acquireInstanceLock(system, "/state", "run");
   const error = await assertRejects(() => refused(system), LockedError);
   assertEquals(error.message.includes("another process already runs"), true);
-  assertEquals(await findLockHolder(system, "/state"), { process_id: null, since_ms: null });
+  assertEquals(await findLockHolder(system, "/state"), {
+    process_id: null,
+    since_ms: null,
+    manager: null,
+  });
   system.files.heal("save the lock holder");
   await hold.renew();
   assertEquals((await findLockHolder(system, "/state"))?.process_id, 4_242);
@@ -134,6 +138,7 @@ Deno.test("renew() of a directory created anew releases the old lock, and writes
     schema: "pennon.lock-holder/1",
     process_id: 4_242,
     since_at: new Date(system.clock.nowMs()).toISOString(),
+    manager: null,
   });
   await hold.renew(); // It is known now.
   assertEquals(released, ["first"]);
@@ -163,7 +168,7 @@ Deno.test("the holder's file has one length, and is overwritten in place where t
   const { files } = system;
   const first = await acquireInstanceLock(system, "/state", "run");
   const length = files.texts.get(NOTE)?.length;
-  assertEquals(length, 101);
+  assertEquals(length, 161);
   // Killed: its word is left, and the lock is free.
   files.locked.clear();
   system.processId = 1_234_567;
@@ -216,9 +221,17 @@ Deno.test("findLockHolder() creates nothing, and locks nothing", async () => {
   assertEquals(await findLockHolder(system, "/state"), undefined);
   assertEquals(files.texts.size, 0);
   files.locked.add("/state/agent.lock");
-  assertEquals(await findLockHolder(system, "/state"), { process_id: null, since_ms: null });
+  assertEquals(await findLockHolder(system, "/state"), {
+    process_id: null,
+    since_ms: null,
+    manager: null,
+  });
   files.texts.set(NOTE, '{"process_id":"7"}');
-  assertEquals(await findLockHolder(system, "/state"), { process_id: null, since_ms: null });
+  assertEquals(await findLockHolder(system, "/state"), {
+    process_id: null,
+    since_ms: null,
+    manager: null,
+  });
   files.fail("look at the lock", "denied");
   await assertRejects(() => findLockHolder(system, "/state"), FileError);
 });
@@ -229,10 +242,15 @@ Deno.test("findLockHolder() reads the form of earlier releases, and a new lock r
   assertEquals(await findLockHolder(system, "/state"), {
     process_id: 4_242,
     since_ms: system.clock.nowMs(),
+    manager: null,
   });
   const earlier = '{"process_id":7,"since_ms":1}';
   system.files.texts.set(NOTE, `${earlier.padEnd(100)}\n`);
-  assertEquals(await findLockHolder(system, "/state"), { process_id: 7, since_ms: 1 });
+  assertEquals(await findLockHolder(system, "/state"), {
+    process_id: 7,
+    since_ms: 1,
+    manager: null,
+  });
   system.files.locked.clear();
   await acquireInstanceLock(system, "/state", "run");
   assertEquals(JSON.parse(system.files.texts.get(NOTE) ?? "").schema, "pennon.lock-holder/1");

@@ -65,7 +65,9 @@ function statusOf(change: Partial<Status> = {}): Status {
       intervalMs: 1,
     },
     identityError: null,
-    holder: { process_id: 1, since_ms: NOW_MS } as Status["holder"],
+    configuredUrl: null,
+    last: { leftBehind: null, signOfLife: null, logLine: null, bootMs: null },
+    holder: { process_id: 1, since_ms: NOW_MS, manager: null },
     state: stateOf({
       breaker: OPEN,
       outage: {
@@ -108,13 +110,13 @@ function statusOf(change: Partial<Status> = {}): Status {
 const HEALTH: AgentHealth = {
   level: "degraded",
   reasons: [
-    { code: "outage", level: "degraded", words: "w", because: null, sinceMs: null, next: null },
     {
-      code: "scan_failed",
+      code: "outage",
       level: "degraded",
       words: "w",
       because: null,
       sinceMs: null,
+      sinceIs: null,
       next: null,
     },
     {
@@ -123,6 +125,16 @@ const HEALTH: AgentHealth = {
       words: "w",
       because: null,
       sinceMs: null,
+      sinceIs: null,
+      next: null,
+    },
+    {
+      code: "scan_failed",
+      level: "degraded",
+      words: "w",
+      because: null,
+      sinceMs: null,
+      sinceIs: null,
       next: null,
     },
   ],
@@ -161,6 +173,7 @@ Deno.test("collectMetrics() shows a whole status in numbers", () => {
     ["pennon_server_state{state=reachable}", 0],
     ["pennon_operator_action_required", 0],
     ["pennon_outage_seconds", 3_600],
+    ["pennon_refusal_seconds", 0],
     ["pennon_outage_failed_calls", 7],
     ["pennon_last_check_in_timestamp_seconds", NOW_MS / 1_000 - 3_600],
     ["pennon_token_expiry_timestamp_seconds", NOW_MS / 1_000 + 3_600],
@@ -248,6 +261,7 @@ Deno.test("collectMetrics() shows 0, not nothing, where all is well", () => {
   for (
     const name of [
       "pennon_outage_seconds",
+      "pennon_refusal_seconds",
       "pennon_outage_failed_calls",
       "pennon_buffer_oldest_pending_seconds",
       "pennon_updates_pending{scanner=apt}",

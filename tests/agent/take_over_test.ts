@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { EnrolError } from "../../src/agent/enrol.ts";
+import { EnrolError, type Enrolment } from "../../src/agent/enrol.ts";
 import { acquireInstanceLock, LockedError } from "../../src/agent/instance_lock.ts";
-import { handBack, takeOver } from "../../src/agent/take_over.ts";
+import {
+  findRedflagIdentity,
+  handBack,
+  takeOver as takeOverFound,
+} from "../../src/agent/take_over.ts";
 import { ConfigError, loadConfig } from "../../src/config.ts";
 import { readMachineId } from "../../src/host/machine_id.ts";
 import { type Identity, IdentityError, loadIdentity, saveIdentity } from "../../src/identity.ts";
@@ -81,6 +85,11 @@ const RENEWAL = "POST /api/v1/agents/renew";
 
 function saved(system: FakeSystem) {
   return loadIdentity(system, "/state");
+}
+
+/** As `register --adopt` does: root reads RedFlag's file before it becomes another account. */
+async function takeOver(enrolment: Enrolment, file: string | null) {
+  return await takeOverFound(enrolment, await findRedflagIdentity(enrolment.system, file));
 }
 
 Deno.test("takeOver() verifies with one report that spends nothing, as the machine that it is", async () => {

@@ -44,14 +44,18 @@ Deno.test("breaker list has a line for each breaker, and nulls for absent fields
     JSON.stringify({ schema: "pennon.scanner-breakers/1", breakers }),
   );
   const idle = (await runCli(system, "breaker")).out;
-  assertEquals(idle.split("\n")[1], "apt     open       3         no agent runs  no network");
+  const opened = "open since 2026-11-22 23:59Z (60 s)";
+  assertEquals(
+    idle.split("\n")[1],
+    `apt     ${opened}       3         no agent runs  no network`,
+  );
   system.files.locked.add(`${STATE}/agent.lock`);
   const { code, out } = await runCli(system, "breaker");
   assertEquals([code, out.split("\n")], [0, [
-    "NAME    STATE      FAILURES  NEXT ATTEMPT       REASON",
-    "apt     open       3         scan after 10 min  no network",
-    "dnf     half-open  3         next scan          no network",
-    "winget  closed     1         next scan",
+    "NAME    STATE                                     FAILURES  NEXT ATTEMPT       REASON",
+    `apt     ${opened}       3         scan after 10 min  no network`,
+    `dnf     half-${opened}  3         next scan          no network`,
+    "winget  closed                                    1         next scan",
     "",
   ]]);
   const since = new Date(nowMs - 60_000).toISOString();

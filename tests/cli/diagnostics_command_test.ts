@@ -125,7 +125,7 @@ Deno.test("pennon diagnostics asks on a terminal, and writes nothing without a y
   const noTerminal = await runCli(system, ...words);
   assertEquals([noTerminal.code, system.files.created.size], [2, 0]);
   assertStringIncludes(noTerminal.out, "The archive holds:");
-  assertStringIncludes(noTerminal.err, "Next: pennon diagnostics --yes");
+  assertStringIncludes(noTerminal.err, "Next: pennon diagnostics --yes --output ");
   for (const answer of ["", "n", "yes please", "no"]) {
     system.terminal.answer = answer;
     const refused = await runCli(system, ...words);

@@ -51,7 +51,7 @@ Deno.test("register with another server is refused, with the command that works"
   assertStringIncludes(err, `this host is registered with "${URL}" as a1`);
   assertStringIncludes(
     err,
-    `pennon register --state-dir ${STATE} --replace --server https://other.test --token -;`,
+    `pennon register --state-dir ${STATE} --replace --server https://other.test --token -`,
   );
   const adopting = await runCli(system, "register", "--adopt");
   assertEquals(adopting.code, 1);
@@ -350,7 +350,10 @@ Deno.test("unregister deletes the tokens, and fails if the server is unreachable
   server.mood = { kind: "gone" };
   const unreached = await runCli(system, "unregister");
   assertEquals(unreached.code, 1);
-  assertStringIncludes(unreached.err, "Next: try again; or delete the agent");
+  assertStringIncludes(
+    unreached.err,
+    "Next: try again\nOr: delete the agent in the server's dashboard, and its tokens here with ",
+  );
   assert(await loadIdentity(system, STATE) !== undefined);
   server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
   const { code, out } = await runCli(system, "unregister", "--json");
@@ -386,7 +389,18 @@ Deno.test("register --adopt finds RedFlag's configuration, and unregister --keep
   assertEquals([adopted.code, adopted.out], [0, `Adopted a1 at ${URL} from ${path}\n`]);
   assertEquals(server.requests[0]?.path, "/api/v1/agents/a1/system-info");
   assertEquals([server.count("/renew"), server.count("/commands")], [0, 0]);
-  assertEquals((await runCli(system, "register", "--adopt")).code, 1);
+  // Again, as a tool that manages configurations does: the server hears nothing of it.
+  const before = server.requests.length;
+  const again = await runCli(system, "register", "--adopt");
+  assertEquals([again.code, again.out], [0, `Already registered with ${URL} as a1\n`]);
+  assertEquals(server.requests.length, before);
+  // Another agent is none of that, and a file that is gone says nothing.
+  system.files.texts.set("/other.json", JSON.stringify({ ...theirs, agent_id: "a2" }));
+  const other = await runCli(system, "register", "--adopt", "/other.json", "--json");
+  assertEquals(other.code, 1);
+  assertStringIncludes(other.err, "as a1, and the file names a2. Next: stop the agent");
+  assertStringIncludes(other.err, "\n  pennon register --json --replace --adopt /other.json\n");
+  assertEquals((await runCli(system, "register", "--adopt", "/gone.json")).code, 1);
   const json = await runCli(system, "register", "--adopt", "--replace", "--json");
   assertEquals(JSON.parse(json.out), {
     schema: "pennon.register/1",

@@ -27,6 +27,7 @@ Deno.test("statusAsJson() has every field of the contract", () => {
     level: "degraded",
     words: "the server answers with errors: HTTP 502",
     since: "2026-11-23T22:00:00.000Z",
+    since_is: null,
     because: null,
     next_step: "see the server's own log; events wait in the buffer meanwhile",
   });
@@ -130,6 +131,7 @@ Deno.test("statusAsJson() has every limit of the disk with its counter, and null
   const note = {
     process_id: 42,
     at_ms: 0,
+    since_ms: null,
     disk: "full",
     why: "Cannot change database: database or disk is full",
     events: 12,

@@ -159,7 +159,7 @@ Deno.test("logAnswer() tells of refused tokens once, and calls nobody yet", () =
   const refused: Answer<unknown> = { kind: "unauthorized", why: "renewal refused: HTTP 401" };
   const doubted: ConnectionState = {
     ...WELL,
-    doubt: { kind: "token", sinceMs: 0, refusals: 1, notBeforeMs: 0 },
+    doubt: { kind: "token", why: "HTTP 401", sinceMs: 0, refusals: 1, notBeforeMs: 0 },
   };
   const events = told(refused, { after: doubted });
   assertEquals(events.map(({ level, message }) => [level, message]), [

@@ -319,6 +319,8 @@ Deno.test("retrySoon() never delays an attempt, and does nothing without an outa
   assert(connection.waitMs("check_in") <= before);
 });
 
+const TOKEN_DOUBT = { kind: "token", why: "HTTP 401", sinceMs: 0, refusals: 2 } as const;
+
 Deno.test("isHealthy is false for an open breaker, a failed check-in, or an operator's matter", () => {
   const well = NEW_CONNECTION;
   const open = {
@@ -338,7 +340,7 @@ Deno.test("isHealthy is false for an open breaker, a failed check-in, or an oper
     [{ ...well, breaker: open }, false],
     [{ ...well, breaker: { ...open, state: "half_open", probeUntilMs: null } }, false],
     [{ ...well, doubt: { kind: "deleted", sinceMs: 0, hasCheckedIn: true } }, false],
-    [{ ...well, doubt: { kind: "token", sinceMs: 0, refusals: 1, notBeforeMs: 0 } }, false],
+    [{ ...well, doubt: { ...TOKEN_DOUBT, notBeforeMs: 0 } }, false],
     [{
       ...well,
       operatorAction: { cause: "forbidden", why: "HTTP 403", sinceMs: 0, notBeforeMs: 0 },
@@ -436,7 +438,7 @@ Deno.test("attempt() makes no call where a probe that was out came to no end, an
 });
 
 Deno.test("waitMs() is how long a refused token's own wait lasts, on every path", async () => {
-  const doubt = { kind: "token", sinceMs: 0, refusals: 2, notBeforeMs: 60_000 } as const;
+  const doubt = { ...TOKEN_DOUBT, notBeforeMs: 60_000 };
   const { connection, clock } = setUp(undefined, { ...NEW_CONNECTION, doubt });
   await clock.advance(45_000);
   const leftMs = 60_000 - clock.monotonicMs();

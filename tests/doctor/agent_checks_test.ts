@@ -23,7 +23,7 @@ Deno.test("judgeAgent() names the running agent, and tells of none and of one th
   assertEquals([level, seen], ["ok", "runs as process 42, last check-in 60 s ago"]);
   const lastCheckInAtMs = NOW_MS - 2 * 3_600_000;
   const late = judgeAgent(statusOf({ state: { ...STATE, lastCheckInAtMs } }));
-  assertStringIncludes(late.seen, "last check-in 0d 2h 0m ago");
+  assertStringIncludes(late.seen, "last check-in 2 h ago");
   // One that has worked and runs no more has failed; one that was never started is not yet missed.
   assertEquals(judgeAgent(statusOf({ holder: null })).level, "fail");
   assertEquals(judgeAgent(statusOf({ holder: null, state: null })).level, "warn");

@@ -158,7 +158,7 @@ situation("other users may have read the identity", async (host) => {
   assertEquals(code, 1);
   assertStringIncludes(
     err,
-    `Next: chmod 600 ${path}; if any of them did, stop the agent, then run:`,
+    `Next: chmod 600 ${path}; if any of them did, stop the agent (none runs now), then run\n`,
   );
   const fills = { URL: host.server.url };
   await Deno.chmod(path, 0o600);
@@ -230,7 +230,8 @@ situation("a second agent", async (host) => {
   assertEquals(code, 1);
   assertStringIncludes(
     err,
-    'Next: stop it, or give this one a directory of its own with "--state-dir"',
+    `Next: stop it (\`kill ${first.processId}\`), or give this one a directory of its own with ` +
+      '"--state-dir"',
   );
   await first.stop("SIGTERM");
   await isWell(host);

@@ -402,8 +402,15 @@ Deno.test("doctor: a server of 0.2 that does not accept this agent, or signs wit
     await t.step("deleted", async () => {
       host.server.deleteAgent();
       const { seen, next } = failedAlone(await doctor(host), "access");
-      assertStringIncludes(seen, "deleted on the server");
-      assertMatch(next ?? "", /`pennon register [^`]*--replace --server URL --token -`/);
+      // One answer is a doubt, and `status` says so in the same words, and since when.
+      assertStringIncludes(seen, "the server says that it does not know this agent");
+      assertStringIncludes(seen, "this is no proof yet: the agent was deleted there");
+      const status = JSON.parse((await host.pennon(["status", "--json"])).out);
+      const [heard] = status.health.reasons.filter(({ code }: { code: string }) =>
+        code === "maybe_deleted"
+      );
+      assert(heard.since !== null && seen.includes(heard.words) && seen.includes(heard.because));
+      assertMatch(next ?? "", /`pennon register [^`]*--replace --server http:\S+ --token -`/);
       const words = ["register", "--replace", "--server", host.server.url, "--token", "-"];
       const again = await host.pennon(words, TOKEN);
       assertEquals(again.code, 0, again.err);
@@ -451,7 +458,7 @@ Deno.test("doctor: no package manager, lists that are old or missing", async (t)
       const report = await doctor(host, wrap);
       failedAlone(report);
       const { level, seen } = find(report, "apt");
-      assertEquals([level, seen.includes("lists 30d")], ["warn", true], seen);
+      assertEquals([level, seen.includes("lists 30 days old")], ["warn", true], seen);
     });
   });
 });

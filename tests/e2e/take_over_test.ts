@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { ServerAge } from "../../tools/refserver/server.ts";
 import { lacks } from "../real/lacks.ts";
 import { call } from "../real/raw_request.ts";
-import { type Ended, type Host, onHost, TOKEN, within } from "./harness.ts";
+import { type Ended, EXECUTABLE, type Host, onHost, TOKEN, within } from "./harness.ts";
 
 const AGES: readonly ServerAge[] = ["0.1", "0.2"];
 const onLinux = { ignore: Deno.build.os !== "linux" };
@@ -13,6 +13,9 @@ const asRoot = { ignore: Deno.build.os !== "linux" || Deno.uid() !== 0 };
 
 /** The number of RedFlag's user on the played host. */
 const THEIR_USER = 4_998;
+
+/** The number of the account of Pennon's service there. */
+const SERVICE_USER = 4_997;
 
 /** This host's machine id as RedFlag's agent computes it; `null` on a host without one. */
 async function machineId(): Promise<string | null> {
@@ -226,7 +229,10 @@ async function onTheirHost(
   await Deno.mkdir(`${folder}/overlay/run/systemd/system`, { recursive: true });
   const passwd = await Deno.readTextFile("/etc/passwd");
   const user = `redflag-agent:x:${THEIR_USER}:${THEIR_USER}::/var/lib/redflag:/usr/sbin/nologin`;
-  await Deno.writeTextFile(`${etc}/passwd`, `${passwd.trimEnd()}\n${user}\n`, { mode: 0o644 });
+  const service = `pennon:x:${SERVICE_USER}:${SERVICE_USER}::/var/lib/pennon:/usr/sbin/nologin`;
+  await Deno.writeTextFile(`${etc}/passwd`, `${passwd.trimEnd()}\n${user}\n${service}\n`, {
+    mode: 0o644,
+  });
   const file = `${etc}${place.slice("/etc".length)}`;
   await Deno.writeTextFile(file, text, { mode: 0o600 });
   await Deno.chown(file, THEIR_USER, THEIR_USER);
@@ -287,6 +293,41 @@ Deno.test({
         }
       }
       await works(host, theirs.agent_id);
+    }, { age: "0.2" }),
+});
+
+Deno.test({
+  // The account may not read root's Deno and its cache: only the executable goes on as it.
+  ignore: asRoot.ignore || EXECUTABLE === undefined || !await canMount(),
+  name:
+    "root takes over into a state directory of the service's account, which owns all of it then",
+  fn: () =>
+    onHost(async (host) => {
+      await Deno.chmod(host.folder, 0o755);
+      await Deno.chmod(`${host.folder}/config.toml`, 0o644);
+      await Deno.mkdir(host.stateDirectory, { mode: 0o700 });
+      await Deno.chown(host.stateDirectory, SERVICE_USER, SERVICE_USER);
+      const theirs = await registerTheirs(host);
+      const place = "/etc/redflag/agent/config.json";
+      const their = {
+        place,
+        text: JSON.stringify(theirs),
+        systemd: ["inactive", "disabled"],
+      } as const;
+      const { code, out, err } = await onTheirHost(host, ["register", "--adopt"], their);
+      assertEquals([code, out], [
+        0,
+        `Adopted ${theirs.agent_id} at ${host.server.url} from ${place}\n`,
+      ], err);
+      const again = await onTheirHost(host, ["register", "--adopt"], their);
+      const already = `Already registered with ${host.server.url} as ${theirs.agent_id}\n`;
+      assertEquals([again.code, again.out], [0, already], again.err);
+      const names = [...Deno.readDirSync(host.stateDirectory)].map(({ name }) => name);
+      assert(names.includes("identity.json"), names.join());
+      for (const name of names) {
+        const { uid, gid } = await Deno.stat(`${host.stateDirectory}/${name}`);
+        assertEquals([uid, gid], [SERVICE_USER, SERVICE_USER], name);
+      }
     }, { age: "0.2" }),
 });
 

@@ -113,6 +113,7 @@ export class ConditionHost {
     await DISK_STATUS_FILE.write(this.system.files, CONDITION_STATE, {
       process_id: 786,
       at_ms: NOW - HOUR,
+      since_ms: disk === "ok" ? null : NOW - HOUR,
       disk,
       why,
       events,

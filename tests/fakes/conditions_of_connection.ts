@@ -183,6 +183,7 @@ export const CONNECTION_CONDITIONS: readonly Condition[] = [
     {
       doubt: {
         kind: "token",
+        why: "HTTP 401",
         sinceMs: NOW - 4.6 * MIN,
         refusals: 1,
         notBeforeMs: NOW + 4 * MIN,

@@ -25,7 +25,9 @@ export function status(change: Partial<Status> = {}): Status {
     nowMs: NOW_MS,
     identity: null,
     identityError: null,
+    configuredUrl: null,
     holder: null,
+    last: { leftBehind: null, signOfLife: null, logLine: null, bootMs: null },
     state: null,
     signing: { keys: NO_SERVER_KEYS, unsigned: "read_only" },
     buffer: {
@@ -111,12 +113,12 @@ export const IDENTITY = {
 };
 
 /** An agent that has run for 5 h. */
-export const HOLDER = { process_id: 42, since_ms: NOW_MS - 5 * HOUR_MS };
+export const HOLDER = { process_id: 42, since_ms: NOW_MS - 5 * HOUR_MS, manager: null };
 
 /** An agent in the middle of an outage, with something to say in every part. */
 export const TROUBLED = status({
   identity: IDENTITY,
-  holder: { process_id: 42, since_ms: NOW_MS - 5 * HOUR_MS },
+  holder: HOLDER,
   state: SAVED,
   buffer: {
     pending: 12,
@@ -133,6 +135,7 @@ export const TROUBLED = status({
     note: {
       process_id: 42,
       at_ms: NOW_MS - HOUR_MS,
+      since_ms: null,
       disk: "ok",
       why: null,
       events: 0,

@@ -36,7 +36,7 @@ const busy: AgentState = {
       delivery: { failures: 0, notBeforeMs: -Infinity },
     },
     outage: { sinceMs: 390_000, failedCalls: 6, why: "refused", offline: false, status: 502 },
-    doubt: { kind: "token", sinceMs: 390_000, refusals: 2, notBeforeMs: 620_000 },
+    doubt: { kind: "token", why: "HTTP 401", sinceMs: 390_000, refusals: 2, notBeforeMs: 620_000 },
     operatorAction: { cause: "token", why: "HTTP 403", sinceMs: 380_000, notBeforeMs: 600_000 },
   },
   rapidUntilMs: 700_000,
@@ -359,6 +359,7 @@ const states: fc.Arbitrary<AgentState> = fc.record({
     doubt: fc.option(fc.oneof(
       fc.record({
         kind: fc.constant("token" as const),
+        why: fc.string(),
         sinceMs: number,
         refusals: number,
         notBeforeMs: number,

@@ -14,7 +14,6 @@ export type Taken =
 
 const WINDOWS = { outside: "Windows, its policies and its App Installer" } as const;
 const MACOS = { outside: "macOS" } as const;
-const ISSUER = { outside: "who has the certificate and its key" } as const;
 const SERVER = { outside: "the server, its address or the network" } as const;
 const NOT_REGISTERED = { situation: "a host that is not registered" } as const;
 const OWNERS = "tests/e2e/owners_test.ts";
@@ -24,6 +23,11 @@ const NO_MANAGER = "doctor: no package manager, lists that are old or missing";
 const NOT_ACCEPTED =
   "doctor: a server of 0.2 that does not accept this agent, or signs with another key";
 const SYSTEMD = "tests/real/systemd_test.ts";
+const WORLD = "tests/e2e/advice_world_test.ts";
+const REGISTRATION = { test: [WORLD, "advice on a registration: the server"] } as const;
+const CERTIFICATES = { test: [WORLD, "advice on certificates, keys and TLS"] } as const;
+const RIGHTS = { test: [WORLD, "advice on files that this account may not use"] } as const;
+const HANGING = { test: [WORLD, "advice on an agent that hangs"] } as const;
 const TAKE_OVER = "tests/e2e/take_over_test.ts";
 
 /** By file: a part of the text that no other text of the file has, and who takes it. */
@@ -44,7 +48,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     ],
     "src/doctor/finding.ts": [[". Next: ", "frame"]],
     "src/doctor/agent_checks.ts": [
-      ["delete it in the server's dashboard", { test: [DOCTOR, NOT_ACCEPTED] }],
+      ["delete the agent in the server's dashboard if it", { test: [DOCTOR, NOT_ACCEPTED] }],
       ["compare the key with the one on the server itself", { test: [DOCTOR, NOT_ACCEPTED] }],
     ],
     "src/doctor/scanner_checks.ts": [
@@ -139,22 +143,26 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["have the antivirus program", WINDOWS],
     ],
     "src/agent/enrol.ts": [
-      ["try again; or delete the agent", { situation: "unregister without its server" }],
-      ["then run {} to remove its tokens here", {
+      ["try again. Or: delete the agent", { situation: "unregister without its server" }],
+      ["then run `{}` to remove its tokens here", {
         situation: "a server that lets no agent delete itself",
       }],
       ["the server has deleted the agent", { outside: "the disk" }],
       ["which no host runs. Next: delete it", { outside: "the disk, and the server's dashboard" }],
-      ["its commands will be refused. Next: {}", { situation: "a key that is not the server's" }],
+      ["its commands will be refused. Next: `{}`", { situation: "a key that is not the server's" }],
       [". Next: {}", "frame"],
-      ["see that this host has a network", SERVER],
-      ["see that the server's address is spelt right", SERVER],
-      ["see that the server runs", SERVER],
-      ["see that the server speaks https", SERVER],
-      ["see that no firewall is between", SERVER],
-      ["see that the address begins with", SERVER],
-      ["see that the address is a RedFlag server's", SERVER],
-      ["see to proxy.http and proxy.https", SERVER],
+      ["see that this host has a network", {
+        test: [WORLD, "advice on a registration without a network"],
+      }],
+      ["see that the server's address is spelt right", REGISTRATION],
+      ["see that the server runs", REGISTRATION],
+      ["see that the server speaks https", CERTIFICATES],
+      ["see that no firewall is between", { outside: "a firewall that drops packets" }],
+      ["see that the address begins with", CERTIFICATES],
+      ["see that the address is a RedFlag server's", REGISTRATION],
+      ["see to proxy.http and proxy.https", {
+        outside: "a server on another host: none on this one is behind a proxy",
+      }],
       ["finish the server's setup in a browser", {
         test: [
           "tests/e2e/command_line_test.ts",
@@ -162,8 +170,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
         ],
       }],
       ["take a registration token from", { situation: "a registration that was refused" }],
-      ["try again in a minute", SERVER],
-      ["see the server's own log", SERVER],
+      ["try again in a minute", REGISTRATION],
+      ["see the server's own log", REGISTRATION],
     ],
     "src/agent/health.ts": [
       [". Next: ", "frame"],
@@ -173,11 +181,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see the server; `{}` tries at once", {
         test: ["tests/e2e/binding_test.ts", '"breaker", "reset", "connection"'],
       }],
-      ["see the server's log and database", SERVER],
-      ["see whether the agent is in the server's dashboard", SERVER],
-      ["restart the agent if it says nothing", {
-        outside: "an agent that hangs, a host that slept, or its clock",
-      }],
+      ["restart the agent if it says nothing", HANGING],
       ["see docs/security.md", { outside: "whoever sends commands in the server's name" }],
       ["see the disk of the state directory", { outside: "the disk" }],
       ["which salvages a damaged buffer", { situation: "a damaged buffer" }],
@@ -206,18 +210,18 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["Next: correct the path", {
         test: ["tests/cli/config_command_test.ts", "config check finds what run would refuse"],
       }],
-      ["let the agent's user read it", { outside: "another account" }],
+      ["let the agent's user read it", RIGHTS],
       ["Cannot use {}: {}. Next: {}", "frame"],
-      ["have its issuer renew it", ISSUER],
-      ["name the key that belongs to it", ISSUER],
-      ["it holds no private key in PEM", ISSUER],
-      ["it needs a passphrase", { outside: "a person who knows the passphrase" }],
-      ["it holds no certificate in PEM", ISSUER],
-      ["fetch it again from where it was issued", ISSUER],
+      ["have its issuer renew it", CERTIFICATES],
+      ["name the key that belongs to it", CERTIFICATES],
+      ["it holds no private key in PEM", CERTIFICATES],
+      ["it needs a passphrase", CERTIFICATES],
+      ["it holds no certificate in PEM", CERTIFICATES],
+      ["fetch it again from where it was issued", CERTIFICATES],
     ],
     "src/agent/instance_lock.ts": [["already runs an agent on", { situation: "a second agent" }]],
     "src/agent/breaker_reset.ts": [
-      ["Cannot reset the breaker", { outside: "the service manager, which restarts the agent" }],
+      ["Cannot reset the breaker", HANGING],
     ],
     "src/agent/take_over.ts": [
       ["names the server", { situation: "RedFlag's configuration names another server" }],
@@ -227,7 +231,9 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       }],
       ["look at the server's log and database", SERVER],
     ],
-    "src/agent/create_client.ts": [["to a server behind a proxy", { outside: "a proxy with TLS" }]],
+    "src/agent/create_client.ts": [["to a server behind a proxy", {
+      outside: "a server on another host: none on this one is behind a proxy",
+    }]],
     "src/agent/redflag_config.ts": [
       ["that agent was never registered", { situation: "RedFlag's agent was never registered" }],
       ["does not verify its server's certificate", {
@@ -235,6 +241,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       }],
     ],
     "src/cli/status_text.ts": [
+      ["Next: pennon ", "no advice"],
       ["Next: {}", "frame"],
       ["no scan before {}", "no advice"],
       ["the next scan is the probe", "no advice"],
@@ -255,20 +262,21 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["name another one", {
         test: ["tests/cli/diagnostics_command_test.ts", "pennon diagnostics replaces no file"],
       }],
-      ["name one that can be written", { outside: "the rights on a directory of the user's" }],
+      ["name one that can be written", RIGHTS],
       ["{}. Next: {} with --output", "frame"],
     ],
-    "src/cli/command.ts": [["Next: {}", NOT_REGISTERED]],
+    "src/advice.ts": [["Next: ", "no advice"], ["Next: {}", "frame"]],
+    "src/cli/command.ts": [["Next: `{}`", NOT_REGISTERED]],
     "src/cli/cli.ts": [
       ["Next: {}{}", { test: ["tests/cli/cli_test.ts", "pennon help"] }],
-      ["Next: run this as the agent's user", { outside: "another account" }],
+      ["Next: run this as the agent's user", RIGHTS],
     ],
     "src/server/key_trust.ts": [
       ["if its new key is right", { situation: "a key that is not the server's" }],
     ],
     "src/cli/register_command.ts": [
       ["Next: {}", NOT_REGISTERED],
-      ["Cannot adopt: {}. Next: stop the agent", {
+      ["Cannot adopt: {}{}. Next: stop the agent", {
         situation: "RedFlag's configuration is in no usual place",
       }],
       ['Cannot register with "{}"', { situation: "register with another server" }],
@@ -292,13 +300,19 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     ],
     "src/loop/check_in.ts": [["the disk cannot store commands", { outside: "the disk" }]],
     "src/connection/operator_words.ts": [
+      ["see whether the agent is in the server's dashboard", { test: [DOCTOR, NOT_ACCEPTED] }],
+      ["see the server's log and database; if it goes on", SERVER],
       ["stop the agent, then run `{}`", { situation: "the identity is corrupt" }],
       ["delete the agent in the server's dashboard, {}", "frame"],
       ["look at the server's log and database first", SERVER],
       ["restore the agent's row", SERVER],
-      ["look at the proxy in between", SERVER],
+      ["look at the proxy in between", {
+        test: [WORLD, "advice on a server that refuses without a reason"],
+      }],
       ["install a Pennon of version", { situation: "the server wants a newer version" }],
-      ["pass the header X-Machine-ID on", SERVER],
+      ["pass the header X-Machine-ID on", {
+        test: [WORLD, "advice on a proxy that removes the machine id"],
+      }],
       ["if this host is to be that agent", { situation: "the server has another machine id" }],
       ["delete that agent in the server's dashboard", {
         situation: "a machine that is registered already",

@@ -14,7 +14,7 @@ const TABLES = /(?:winget\/program|winupdate\/failure)\.ts$/;
 
 /** What a source with advice has somewhere. */
 const CANDIDATE =
-  /Next: |then run: |\b(?:next|remedy|next_step)\b\s*[:=]|ADVICE|REMEDY|HINT|BY_REASON|\b(?:adviceOn|byStatus|describeMove|rebind)\(/;
+  /Next: |then run `|\b(?:next|remedy|next_step)\b\s*[:=]|ADVICE|REMEDY|HINT|BY_REASON|\b(?:adviceOn|byStatus|describeMove|rebind)\(/;
 
 interface Node {
   readonly type: string;
@@ -28,7 +28,7 @@ export function adviceIn(source: string, path: string): string[] {
   const isTable = TABLES.test(path);
   const visit = (node: Node, name: string | null, isInside: boolean) => {
     const text = isInside ? null : textOf(node);
-    if (text !== null && (/Next: |then run: /.test(text) || name !== null && /\w \w/.test(text))) {
+    if (text !== null && (/Next: |then run `/.test(text) || name !== null && /\w \w/.test(text))) {
       found.push(text);
       isInside = true;
     }

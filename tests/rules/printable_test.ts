@@ -196,6 +196,8 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
       nowMs: 0,
       identity: { agentId: text, serverUrl: text, tokenEndsAtMs: null, intervalMs: 1 },
       identityError: text,
+      configuredUrl: null,
+      last: { leftBehind: null, signOfLife: null, logLine: null, bootMs: null },
       holder: null,
       state: null,
       buffer: null,

@@ -324,7 +324,7 @@ Deno.test("a shutdown whose deadline passes in the middle of its reports begins 
   assertEquals(world.log.told("step failed"), []);
 });
 
-Deno.test("a server that fails on reports is logged with the seconds until the next attempt", async () => {
+Deno.test("a server that fails on reports is logged with the seconds for which reports are paused at least", async () => {
   const world = await backlog(0, 500, false);
   await world.advance(60 * MINUTE_MS); // The clock does not begin at nothing.
   // More than the eight that go at once, as host facts were accepted before: what was tried waits a minute.
@@ -334,14 +334,14 @@ Deno.test("a server that fails on reports is logged with the seconds until the n
   const told = () => world.log.told("server fails on reports; pausing reports");
   for (let trip = 1; trip <= 2; trip++) {
     for (let step = 0; step < 1_200 && told().length < trip; step++) await world.advance(100);
-    const { why, trips, next_in_s } = told()[trip - 1] ?? {};
+    const { why, trips, paused_for_s } = told()[trip - 1] ?? {};
     assertEquals([why, trips], ["HTTP 500: poison", trip]);
     const before = count();
     // It may have been told of up to 100 ms ago.
-    await world.advance((Number(next_in_s) - 1) * 1_000 - 100);
-    assertEquals(count(), before, `trip ${trip}, ${next_in_s} s`);
+    await world.advance((Number(paused_for_s) - 1) * 1_000 - 100);
+    assertEquals(count(), before, `trip ${trip}, ${paused_for_s} s`);
     await world.advance(1_100);
-    assert(count() > before, `trip ${trip}, ${next_in_s} s`);
+    assert(count() > before, `trip ${trip}, ${paused_for_s} s`);
   }
   await end(world);
 });

@@ -52,6 +52,8 @@ class Writing {
 export class HttpConnection {
   /** Identifies the requests that can use it: origin, certificates, proxy. */
   readonly key: string;
+  /** How many requests it has carried to a whole answer. */
+  answers = 0;
   readonly #stream: Stream;
   readonly #abandoned: AbandonedSockets;
   /** Shared by all reads: they run one at a time, and each is parsed before the next. */
@@ -86,6 +88,7 @@ export class HttpConnection {
       const written = await writing.settled();
       if (answer !== "closed before an answer") {
         const isWritten = written !== null && written.error === undefined;
+        this.answers += 1;
         return { ...answer, keepAlive: answer.keepAlive && isWritten };
       }
       if (written?.error !== undefined && !isClosedByPeer(written.error)) throw written.error;

@@ -24,6 +24,12 @@ const MARGIN_MS = 1_000;
 /** Further connections to one server are closed soon: those of a fleet add up. */
 const FURTHER_IDLE_MS = 5_000;
 
+/**
+ * A connection that was used again before, and has been idle for less, is used without a look at it. Servers
+ * that close a connection without a word do so after the first answer, or when it has long been idle.
+ */
+const MOMENT_MS = 100;
+
 /** Maximum of idle connections to one server. */
 const MOST_IDLE = 8;
 
@@ -32,7 +38,8 @@ const TUNNEL_ANSWER_BYTES = 8_192;
 
 interface Idle {
   readonly connection: HttpConnection;
-  /** When it is closed, in monotonic time. */
+  /** Since when, and when it is closed, in monotonic time. */
+  readonly sinceMs: number;
   readonly untilMs: number;
 }
 
@@ -53,10 +60,12 @@ export class ConnectionPool {
     // The server is least likely to have closed the latest one.
     const waiting = this.#idle.get(key)?.pop();
     if (!waiting) return undefined;
-    const { connection, untilMs } = waiting;
+    const { connection, sinceMs, untilMs } = waiting;
+    const nowMs = performance.now();
     // The timer is late if the event loop was blocked.
-    const isInTime = performance.now() < untilMs;
-    if (isInTime) await this.#sockets.poll();
+    const isInTime = nowMs < untilMs;
+    const isProven = connection.answers > 1 && nowMs - sinceMs < MOMENT_MS;
+    if (isInTime && !isProven) await this.#sockets.poll();
     if (isInTime && connection.isQuiet) return connection;
     connection.close();
     return undefined;
@@ -76,7 +85,8 @@ export class ConnectionPool {
     const ownMs = others.length === 0 ? IDLE_MS : FURTHER_IDLE_MS;
     const idleMs = Math.min(ownMs, idleLimitMs(headers["keep-alive"]));
     if (!keepAlive || idleMs <= 0 || others.length >= MOST_IDLE) return connection.close();
-    const idle = { connection, untilMs: performance.now() + idleMs };
+    const sinceMs = performance.now();
+    const idle = { connection, sinceMs, untilMs: sinceMs + idleMs };
     this.#idle.set(key, [...others, idle]);
     this.#scheduleClose(idle.untilMs);
     connection.watch(() => {

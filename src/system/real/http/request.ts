@@ -1,6 +1,7 @@
 /** One exchange apart from its connection: the encoded request, the deadline, failures. */
 
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../http.ts";
+import { realClock } from "../clock.ts";
 
 /** Shared: making one takes a microsecond. */
 const ENCODER = new TextEncoder();
@@ -61,7 +62,7 @@ type Limits = Pick<HttpRequest, "timeoutMs" | "connectTimeoutMs" | "signal">;
  */
 export class Deadline {
   readonly #limits: Limits;
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #cancelLimit: () => void;
   #close: () => void = () => {};
   #endedBy: EndedBy = null;
   readonly #ended = Promise.withResolvers<never>();
@@ -70,7 +71,7 @@ export class Deadline {
   constructor(limits: Limits) {
     this.#limits = limits;
     this.#ended.promise.catch(() => {}); // `race` reports it.
-    this.#timer = setTimeout(() => this.#end("timeout"), limits.timeoutMs);
+    this.#cancelLimit = realClock.after(limits.timeoutMs, () => this.#end("timeout"));
     if (limits.signal?.aborted) this.#end("abort");
     limits.signal?.addEventListener("abort", this.#onAbort);
   }
@@ -88,14 +89,14 @@ export class Deadline {
   /** Waits for a connection within `connectTimeoutMs`; closes one that comes too late. */
   async connecting<T extends { close(): void }>(connect: Promise<T>): Promise<T> {
     const { connectTimeoutMs } = this.#limits;
-    const timer = setTimeout(() => this.#end("timeout"), connectTimeoutMs);
+    const cancel = realClock.after(connectTimeoutMs, () => this.#end("timeout"));
     connect.then((connection) => {
       if (this.#endedBy !== null) connection.close();
     }, () => {});
     try {
       return await this.race(connect);
     } finally {
-      clearTimeout(timer);
+      cancel();
     }
   }
 
@@ -105,7 +106,7 @@ export class Deadline {
   }
 
   clear(): void {
-    clearTimeout(this.#timer);
+    this.#cancelLimit();
     this.#limits.signal?.removeEventListener("abort", this.#onAbort);
   }
 

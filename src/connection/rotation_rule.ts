@@ -19,6 +19,11 @@ export type StoredTokens =
 export interface RotationMemory {
   /** The predecessor of `of`, which was refused each time that it was sent. */
   readonly spare: { readonly token: string; readonly of: string } | null;
+  /**
+   * A token that is on disk, and that this process has replaced with a request with its predecessor, as the
+   * disk refused to take the predecessor away.
+   */
+  readonly replaced: string | null;
   /** Until when a request that had no answer may be on its way to the server, on the monotonic clock. */
   readonly quietAtMs: number;
 }
@@ -62,7 +67,7 @@ export function rememberNothing(
     unsent: 0,
     doubtful: Math.min(LONGEST_DELAY_MS, Math.max(0, LONGEST_DELAY_MS - storedForMs)),
   }[stored.kind];
-  return { spare: null, quietAtMs: nowMs + delayMs };
+  return { spare: null, replaced: null, quietAtMs: nowMs + delayMs };
 }
 
 /** Renews once, and once more with the predecessor of a new token that turns out to be void. */
@@ -79,14 +84,14 @@ export async function renewTokens(
   }
   const { previous } = stored;
   // The current token was never used: its predecessor leads to another one, whatever is on its way.
-  if (ports.nowMs() < memory.quietAtMs) {
+  if (memory.replaced === current || ports.nowMs() < memory.quietAtMs) {
     await ports.write({ current: previous, kind: "sent" });
     return await send(ports, memory, previous);
   }
   if (await beginToUse(ports, current)) {
     return await send(ports, { ...memory, spare: { token: previous, of: current } }, current);
   }
-  return await send(ports, memory, previous);
+  return await send(ports, { ...memory, replaced: current }, previous);
 }
 
 /** Takes the predecessor off the disk; returns whether a restart would not find it. */
@@ -119,7 +124,7 @@ async function send(
       return { ...memory, spare: isSame ? null : { token, of: current } };
     }
     case "unanswered":
-      return { spare: null, quietAtMs: ports.nowMs() + LONGEST_DELAY_MS };
+      return { ...memory, spare: null, quietAtMs: ports.nowMs() + LONGEST_DELAY_MS };
     case "neutral":
       return memory;
     case "refused": {

@@ -58,7 +58,7 @@ const FIRST: World = {
   isFamilyRevoked: false,
   disk: { current: "0", kind: "unsent" },
   isOld: false,
-  memory: { spare: null, quietAtMs: 0 },
+  memory: { spare: null, replaced: null, quietAtMs: 0 },
   inFlight: [],
   nowMs: 0,
   hasRenewed: false,
@@ -183,7 +183,7 @@ function isAllowed(outcome: string): boolean {
 /** All that a later step can depend on, with the tokens named in the order in which they are met. */
 function keyOf(world: World): string {
   if (world.isFamilyRevoked) return "revoked";
-  const { disk, memory: { spare, quietAtMs }, inFlight, tokens, isOld, nowMs } = world;
+  const { disk, memory: { spare, replaced, quietAtMs }, inFlight, tokens, isOld, nowMs } = world;
   const names = new Map<string, string>();
   const name = (token: string | undefined) => {
     if (token !== undefined && !names.has(token)) names.set(token, String(names.size));
@@ -199,7 +199,15 @@ function keyOf(world: World): string {
     const isGrace = next.successor === null && !next.isRevoked;
     return `${short} spent ${names.get(String(successor)) ?? (isGrace ? "grace" : "over")}`;
   });
-  return [disk.kind, isOld, quietAtMs <= nowMs, ...held, "|", ...described].join(" ");
+  return [
+    disk.kind,
+    isOld,
+    quietAtMs <= nowMs,
+    replaced === disk.current,
+    ...held,
+    "|",
+    ...described,
+  ].join(" ");
 }
 
 /** What is reached, by the least number of faults. */

@@ -446,6 +446,12 @@ Deno.test("renew() never makes the server revoke the family, and ends with a goo
   );
 });
 
+Deno.test("renew() leaves a token that it has replaced itself, as the disk refused, and keeps its predecessor", () =>
+  live([
+    ...["answer lost", "renew", "disk refuses", "six hours pass"] as const,
+    ...["renew", "disk works", "crash in the save"] as const,
+  ]));
+
 Deno.test("renew() survives requests that the server handles late, after a later one", async () => {
   const late = ["handled late", "renew", "renew"] as const;
   const steps = fc.constantFrom<(typeof STEPS[number])[]>(

@@ -162,7 +162,7 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("a new token is used while a request with its predecessor is on its way", [
     "connection/rotation_rule.ts",
-    "if (ports.nowMs() < memory.quietAtMs) {",
+    "if (memory.replaced === current || ports.nowMs() < memory.quietAtMs) {",
     "if (ports.nowMs() < -1) {",
   ]),
   mutant("a command that comes again runs again", [

@@ -46,7 +46,10 @@ Deno.test({
       const words = ["diagnostics", "--output", archive];
       const unasked = await host.pennon(words);
       assertEquals(unasked.code, 2);
-      assertMatch(unasked.err, /Next: pennon diagnostics .*--state-dir .* --yes$/m);
+      assertMatch(
+        unasked.err,
+        /Next: pennon diagnostics .*--state-dir .* --yes --output .*\.tar\.gz$/m,
+      );
       const { code, out, err } = await host.pennon([...words, "--yes"]);
       assertEquals([code, err], [0, ""]);
       const { mode, size } = await Deno.stat(archive);

@@ -261,7 +261,7 @@ async function checkEnd(sim: Sim, commands: readonly string[]): Promise<void> {
   const evicted = Object.values(buffer.counts().evicted).some((count) => count > 0);
   for (const id of commands) {
     if (!sim.commands.taken.has(id) || unfinished.some((entry) => entry.id === id)) continue;
-    const isTold = sim.server.told.has(id) || kept.has(id);
+    const isTold = sim.server.told.has(id) || sim.server.confirmed.has(id) || kept.has(id);
     if (!isTold && !evicted) throw new Violation(`nothing is told of command ${id}`);
   }
   if (!evicted) {

@@ -76,6 +76,8 @@ export class SimServer {
   tellsTime = true;
   /** How often it was asked for a result in vain, and how often it had it. */
   readonly acknowledged = { no: 0, yes: 0 };
+  /** Commands of which it has said that it has a result: an agent's, or its own where it timed one out. */
+  readonly confirmed = new Set<string>();
   /** Requests that it turned away because a window was full: all of them, and the most reports in a row. */
   turnedAway = 0;
   mostTurnedAwayInARow = 0;
@@ -365,6 +367,7 @@ export class SimServer {
     if (asked.length > MOST_ASKED) throw new Error(`asked for ${asked.length} results`);
     if ((this.isOld && this.age === "0.1") || asked.length === 0) return {};
     const has = this.commands.recorded(asked);
+    for (const id of has) this.confirmed.add(id);
     this.acknowledged.yes += has.length;
     this.acknowledged.no += asked.length - has.length;
     return { acknowledged_ids: has };

@@ -46,6 +46,23 @@ Deno.test("after() calls when its time has come, unless it is cancelled, and lea
   assertEquals(calls, []);
 });
 
+Deno.test("after() calls in the order of the instants, whatever the order of asking and cancelling", async () => {
+  const { clock } = system;
+  const calls: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.after(60, resolve);
+  clock.after(20, () => {
+    calls.push("first");
+    cancelOther();
+    clock.after(5, () => calls.push("asked for in a call"));
+  });
+  const cancelOther = clock.after(40, () => calls.push("cancelled in a call"));
+  const cancelSoonest = clock.after(1, () => calls.push("cancelled, and the soonest"));
+  cancelSoonest();
+  await promise;
+  assertEquals(calls, ["first", "asked for in a call"]);
+});
+
 Deno.test("a sleep longer than a timer can wait is still a long one", async () => {
   const stop = new AbortController();
   let woke = false;

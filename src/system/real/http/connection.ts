@@ -52,13 +52,12 @@ class Writing {
 export class HttpConnection {
   /** Identifies the requests that can use it: origin, certificates, proxy. */
   readonly key: string;
-  /** How many requests it has carried to a whole answer. */
-  answers = 0;
   readonly #stream: Stream;
   readonly #abandoned: AbandonedSockets;
   /** Shared by all reads: they run one at a time, and each is parsed before the next. */
   readonly #buffer = new Uint8Array(LONGEST_INPUT_BYTES);
   #isClosed = false;
+  #answers = 0;
   #pending: Promise<Read> | null = null;
   /** Whether a read has ended since the last answer. */
   #isReadAhead = false;
@@ -88,7 +87,7 @@ export class HttpConnection {
       const written = await writing.settled();
       if (answer !== "closed before an answer") {
         const isWritten = written !== null && written.error === undefined;
-        this.answers += 1;
+        this.#answers += 1;
         return { ...answer, keepAlive: answer.keepAlive && isWritten };
       }
       if (written?.error !== undefined && !isClosedByPeer(written.error)) throw written.error;
@@ -105,6 +104,11 @@ export class HttpConnection {
     this.#isReadAhead = false;
     this.#pending = this.#readNow();
     this.#pending.then(() => onUseless());
+  }
+
+  /** How many requests it has carried to a whole answer. */
+  get answers(): number {
+    return this.#answers;
   }
 
   /** Whether nothing is known to have arrived while it was idle. */

@@ -11,6 +11,7 @@ import {
   type StoredEvent,
 } from "../buffer/buffer.ts";
 import type { Log } from "../log.ts";
+import type { Clock } from "../system/system.ts";
 import {
   bisectBody,
   type FailureAttribution,
@@ -32,6 +33,7 @@ export interface ReportSender {
 
 /** What a drain works with. */
 export interface DrainDeps {
+  readonly clock: Pick<Clock, "turn">;
   readonly buffer: EventBuffer;
   readonly log: Log;
   readonly sender: ReportSender;
@@ -109,11 +111,16 @@ class Drain {
         }
         if (next === "go_on") next = this.#launch();
         if (inFlight.size === 0) return;
+        if (this.#group.length >= GROUP_EVENTS) {
+          // The requests go out first: the server works while this process waits for the disk.
+          await this.#deps.clock.turn();
+          this.#acknowledge();
+        }
         const { event, others, outcome } = await inFlight.first();
         const then = this.#record(event, outcome);
         if (outcome.kind === "delivered") this.#recordOthers(others);
         if (next === "go_on") next = then;
-        if (inFlight.size === 0 || this.#group.length >= GROUP_EVENTS) this.#acknowledge();
+        if (inFlight.size === 0) this.#acknowledge();
       }
     } finally {
       // Reports are left only if something threw; those that were delivered are not sent once more.

@@ -266,13 +266,13 @@ export class Sender implements ReportSender {
     deadlineSignal: AbortSignal,
     dueByMs: number,
   ): Promise<{ sent: number; delivered: number; isComplete: boolean }> {
-    const { buffer, log } = this.#deps;
+    const { clock, buffer, log } = this.#deps;
     const isBurst = buffer.countWaiting().pending >= BURST_EVENTS;
     const size = portionSize(this.#slowStart);
     const portion = this.#portion = { size, isBurst, deadlineSignal, sent: 0 };
     const attribution = this.#attribution;
     const postponed = [...this.#unconfirmed.values(), ...attribution.postponedBeyond(dueByMs)];
-    const { delivered } = await drain({ buffer, log, sender: this, attribution, postponed });
+    const { delivered } = await drain({ clock, buffer, log, sender: this, attribution, postponed });
     const { sent } = portion;
     const isComplete = sent >= size || sent > 0 && isStalled(this.#slowStart);
     return { sent, delivered, isComplete };

@@ -8,6 +8,7 @@ import {
   OVERFLOW_MAX_EVENTS,
 } from "../../src/buffer/overflow_buffer.ts";
 import { DatabaseError } from "../../src/system/database.ts";
+import { FakeClock } from "../fakes/clock.ts";
 import { event, openTestStore, type TestStore } from "../fakes/test_store.ts";
 
 /** Every count adds up, on the disk and in memory, and what waits is what both have waiting. */
@@ -32,6 +33,7 @@ Deno.test("drain() keeps a command's order from disk to memory, whatever their n
   buffer.append([event("second", "c"), event("other", "d")]);
   const sent: string[] = [];
   await drain({
+    clock: new FakeClock(),
     buffer,
     log,
     sender: {
@@ -57,6 +59,7 @@ Deno.test("two lists of one scanner are not on their way together, from disk and
   const inFlight = new Set<string>();
   const seen: string[][] = [];
   await drain({
+    clock: new FakeClock(),
     buffer,
     log,
     sender: {

@@ -64,6 +64,9 @@ const NEVER_OF_A_GENUINE_ONE: ReadonlySet<unknown> = new Set([
   ...["unsigned", "malformed", "bad_signature", "other_agent"],
 ]);
 
+/** How commands are looked for: whether the disk was well, and how often they were looked for before. */
+const FIRST_LOOK = { isWell: true, isFirst: true, looks: 0 };
+
 export class CommandWatch {
   readonly #watched: Watched;
   /** Commands that a living agent took while its disk was well. */
@@ -73,6 +76,8 @@ export class CommandWatch {
   /** Of one answer, only some are named: so many others were refused with them. */
   #unnamed = 0;
   readonly #accepted = new Set<string>();
+  /** The commands for which this agent may have to ask for a key. */
+  #asking: { readonly gate: Gate; readonly ids: Set<string> } | null = null;
   readonly #deliveries = new Map<string, Delivery[]>();
   #trusts: Trust[] = [{ fromMs: 0, keyIds: [], isRatcheted: false, isRefusing: false }];
   /** What the server has said since the trusted keys changed, and what they changed by. */
@@ -110,30 +115,39 @@ export class CommandWatch {
       this.#deliveries.set(delivery.id, [...known, delivery]);
     }
     // In time: an answer that comes after the agent has given up on it is lost.
-    clock.after(1, () => isLate() || this.#look(read, gate, { isWell: true, looks: 0 }));
+    clock.after(1, () => isLate() || this.#look(read, gate, FIRST_LOOK));
   }
 
   #look(
     deliveries: readonly Delivery[],
     gate: Gate,
-    { isWell, looks }: { isWell: boolean; looks: number },
+    { isWell, isFirst, looks }: typeof FIRST_LOOK,
   ): void {
     const { clock, disk, fail } = this.#watched;
     if (gate.isDead || looks > MOST_LOOKS) return;
-    const again = (ms: number, left: readonly Delivery[], isNowWell: boolean) =>
-      void clock.after(ms, () => this.#look(left, gate, { isWell: isNowWell, looks: looks + 1 }));
+    const again = (ms: number, left: readonly Delivery[], next: Partial<typeof FIRST_LOOK>) =>
+      void clock.after(
+        ms,
+        () => this.#look(left, gate, { isWell: true, isFirst, looks: looks + 1, ...next }),
+      );
     // Held in memory until the disk takes it, which it is asked every 10 s.
-    if (disk.fault !== null) return again(60_000, deliveries, false);
-    if (!isWell) return again(20_000, deliveries, true);
+    if (disk.fault !== null) return again(60_000, deliveries, { isWell: false });
+    if (!isWell) return again(20_000, deliveries, {});
     const left = deliveries.filter((delivery) => {
       if (!this.#isDone(delivery)) return true;
       this.taken.add(delivery.id);
+      this.#asking?.ids.delete(delivery.id);
       this.#watched.watch.journalled(delivery.id);
       return false;
     });
     if (left.length === 0) return;
-    const late = left.find((delivery) => looks === 0 && !this.#mayWait(delivery));
-    if (late === undefined) return again(60_000, left, true);
+    // While the server is asked for a key, all commands wait, for seconds.
+    if (this.#asking?.gate !== gate) this.#asking = { gate, ids: new Set() };
+    const { ids } = this.#asking;
+    for (const one of left) if (this.#mayWait(one)) ids.add(one.id);
+    const isAsking = isFirst && ids.size > 0;
+    const late = isAsking ? undefined : left.find(({ id }) => !ids.has(id));
+    if (late === undefined) return again(60_000, left, { isFirst: false });
     const isWritten = this.stateOf(late.id) !== undefined;
     fail(`command ${late.id} is ${isWritten ? "forged, and not refused" : "not in the journal"}`);
   }

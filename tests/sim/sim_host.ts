@@ -115,10 +115,7 @@ async function dnfAnswer(
       ),
     );
   }
-  const key = `dnf/${question}/${argv.includes("check-update")}`;
-  const result = cache.get(key) ?? await dnfHost.runCommand(argv, { timeoutMs: 1 });
-  cache.set(key, result);
-  return result;
+  return await dnfHost.runCommand(argv, { timeoutMs: 1 });
 }
 
 /** Without the lines of packages whose updates do not wait, or of a repository whose lists are missing. */

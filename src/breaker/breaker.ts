@@ -165,10 +165,14 @@ export interface CallResult {
   readonly reason: string;
 }
 
-/** Records the outcome of a call. The late result of an earlier generation changes nothing. */
+/**
+ * Records the outcome of a call. The late result of an earlier generation changes nothing. A probe that
+ * comes at its time limit, or later, still decides if its slot has not been taken back.
+ */
 export function settle(breaker: Breaker, result: CallResult, step: BreakerStep): Breaker {
-  const current = advance(breaker, step);
   const { permit, verdict, reason } = result;
+  const isLatestProbe = permit.probe && permit.generation === breaker.generation;
+  const current = isLatestProbe ? breaker : advance(breaker, step);
   if (permit.generation !== current.generation) return current;
   switch (current.state) {
     case "closed": {

@@ -159,7 +159,9 @@ export function applyAnswer(
     ? advance(state.breaker, breakerStep)
     : settle(state.breaker, { permit, verdict, reason: whyOf(answer) }, breakerStep);
   const isOpen = breaker.state === "open";
-  const isOldSuccess = step.isOlder === true && isGood(answer);
+  // The breaker has changed its state since: the call says nothing about the server since then.
+  const isStale = permit !== null && permit.generation !== state.breaker.generation;
+  const isOldSuccess = isGood(answer) && (step.isOlder === true || isStale);
   const path = state.paths[step.path];
   const own = isOldSuccess ? path : nextPath(path, answer, { ...step, isOpen });
   const paths = { ...state.paths, [step.path]: own };

@@ -142,6 +142,18 @@ Deno.test("advance() takes a probe's slot back at its time limit and not before"
   assertEquals(reopened.reason, "the probe got no answer in time");
 });
 
+Deno.test("settle() lets a probe decide however late it ends, if its slot was not taken back", () => {
+  const probe = admit(fail(5), at(60_000));
+  assert(probe.admitted);
+  const { breaker, permit } = probe;
+  for (const endMs of [69_999, 70_000, 70_001, 99_000]) {
+    const states = (["success", "neutral", "failure"] as const).map((verdict) =>
+      settleLate(breaker, { permit, verdict }, endMs).state
+    );
+    assertEquals(states, ["closed", "half_open", "open"], `at ${endMs}`);
+  }
+});
+
 Deno.test("settle() ignores results of an earlier generation", () => {
   const early = admit(NEW_BREAKER, at(0));
   assert(early.admitted);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
-import { NEW_BREAKER } from "../../src/breaker/breaker.ts";
+import { admit, NEW_BREAKER } from "../../src/breaker/breaker.ts";
 import { connectionPolicy } from "../../src/breaker/policies.ts";
 import {
   type AnswerStep,
@@ -113,6 +113,39 @@ Deno.test("applyAnswer() ignores a success that is older than a wait, but no fai
   assertEquals(applyAnswer(waiting, ok, step).outage, waiting.outage);
   assertEquals(applyAnswer(waiting, failed(), step).paths.check_in.failures, 3);
   assertEquals(applyAnswer(waiting, failed(), step).outage?.failedCalls, 3);
+});
+
+Deno.test("while the breaker is open the outage goes on, whatever answers come, and however late", () => {
+  const call = fc.record({
+    answer: fc.constantFrom<Answer<unknown>>(ok, failed(), failed(), { kind: "aborted" }),
+    path: fc.constantFrom<Path>("check_in", "delivery"),
+    /** How many calls begin before this one ends, and how long it takes until then. */
+    begunMeanwhile: fc.nat(3),
+    tookMs: fc.constantFrom(0, 1_000, 9_999, 10_000, 10_001, 60_000),
+  });
+  fc.assert(fc.property(fc.array(call, { maxLength: 40, size: "max" }), (calls) => {
+    const policy = { backoff, breaker, intervalMs: 300_000 };
+    let state = NEW_CONNECTION;
+    let nowMs = 1_000;
+    let inFlight: { end: (state: ConnectionState) => ConnectionState; left: number }[] = [];
+    for (const { answer, path, begunMeanwhile, tookMs } of calls) {
+      const admission = admit(state.breaker, { nowMs, policy: breaker, random: () => 0.5 });
+      state = { ...state, breaker: admission.breaker };
+      if (admission.admitted) {
+        const { permit } = admission;
+        const end = (before: ConnectionState) =>
+          applyAnswer(before, answer, { path, permit, nowMs, random: () => 0.5, policy });
+        inFlight.push({ end, left: begunMeanwhile });
+      }
+      nowMs += tookMs;
+      for (const { end } of inFlight.filter(({ left }) => left === 0)) {
+        state = end(state);
+        assert(state.breaker.state !== "open" || state.outage !== null);
+      }
+      inFlight = inFlight.filter(({ left }) => left > 0)
+        .map((one) => ({ ...one, left: one.left - 1 }));
+    }
+  }));
 });
 
 Deno.test("applyAnswer() does nothing before Retry-After, and adds a fifth of it at most", () => {

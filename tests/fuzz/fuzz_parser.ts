@@ -1,6 +1,6 @@
 /** Feeds one parser with damaged texts, and with lines that are far too long. */
 
-import fc from "fast-check";
+import fc from "fast-check-unseeded";
 import { ScanError } from "../../src/scanners/scanner.ts";
 import { hasControls } from "../../src/strip_controls.ts";
 import { mutated } from "./mutate.ts";

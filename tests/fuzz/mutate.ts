@@ -1,6 +1,6 @@
 /** Texts that are nearly what a program prints: captured ones, damaged by chance. */
 
-import fc from "fast-check";
+import fc from "fast-check-unseeded";
 import { anyString } from "../fakes/texts.ts";
 
 /** One way to damage a text; numbers in [0, 1) say where. */

@@ -41,7 +41,7 @@ Deno.test("the tests run on the version of Deno that is shipped", async () => {
   const commands = [
     "check",
     "task test",
-    "test --no-check --no-prompt -A --preload=tests/seed.ts tests/real",
+    "test --no-check --no-prompt -A tests/real",
     "task fuzz",
     "task sim",
   ];

@@ -227,7 +227,7 @@ async function fetchDependencies(): Promise<void> {
 }
 
 async function runTests(root: string, deno: string, files: readonly string[]): Promise<number> {
-  const flags = ["--no-check", "--no-prompt", "--cached-only", "--preload=tests/seed.ts"];
+  const flags = ["--no-check", "--no-prompt", "--cached-only"];
   const allowed = "--allow-read=.git,src,tests,docs,tools,main.ts";
   const { code } = await new Deno.Command(QEMU, {
     args: ["-L", root, deno, "test", ...flags, allowed, NO_UNIT_TESTS, ...files],

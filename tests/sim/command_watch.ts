@@ -64,8 +64,20 @@ const NEVER_OF_A_GENUINE_ONE: ReadonlySet<unknown> = new Set([
   ...["unsigned", "malformed", "bad_signature", "other_agent"],
 ]);
 
-/** How commands are looked for: whether the disk was well, and how often they were looked for before. */
-const FIRST_LOOK = { isWell: true, isFirst: true, looks: 0 };
+/** How the commands of one answer are looked for. */
+interface Look {
+  /** Whether the disk was well at the latest look. */
+  readonly isWell: boolean;
+  /** Those that must be there by now; `null`: it is not known yet which ones have to wait for a key. */
+  readonly due: readonly Delivery[] | null;
+  /** Looks before this one. */
+  readonly looks: number;
+}
+
+const FIRST_LOOK: Look = { isWell: true, due: null, looks: 0 };
+
+/** The limit of one request for the server's keys, and a second. */
+const LOOK_UP_MS = 11_000;
 
 export class CommandWatch {
   readonly #watched: Watched;
@@ -76,8 +88,6 @@ export class CommandWatch {
   /** Of one answer, only some are named: so many others were refused with them. */
   #unnamed = 0;
   readonly #accepted = new Set<string>();
-  /** The commands for which this agent may have to ask for a key. */
-  #asking: { readonly gate: Gate; readonly ids: Set<string> } | null = null;
   readonly #deliveries = new Map<string, Delivery[]>();
   #trusts: Trust[] = [{ fromMs: 0, keyIds: [], isRatcheted: false, isRefusing: false }];
   /** What the server has said since the trusted keys changed, and what they changed by. */
@@ -121,14 +131,14 @@ export class CommandWatch {
   #look(
     deliveries: readonly Delivery[],
     gate: Gate,
-    { isWell, isFirst, looks }: typeof FIRST_LOOK,
+    { isWell, due, looks }: Look,
   ): void {
     const { clock, disk, fail } = this.#watched;
     if (gate.isDead || looks > MOST_LOOKS) return;
-    const again = (ms: number, left: readonly Delivery[], next: Partial<typeof FIRST_LOOK>) =>
+    const again = (ms: number, left: readonly Delivery[], next: Partial<Look>) =>
       void clock.after(
         ms,
-        () => this.#look(left, gate, { isWell: true, isFirst, looks: looks + 1, ...next }),
+        () => this.#look(left, gate, { isWell: true, due, looks: looks + 1, ...next }),
       );
     // Held in memory until the disk takes it, which it is asked every 10 s.
     if (disk.fault !== null) return again(60_000, deliveries, { isWell: false });
@@ -136,18 +146,16 @@ export class CommandWatch {
     const left = deliveries.filter((delivery) => {
       if (!this.#isDone(delivery)) return true;
       this.taken.add(delivery.id);
-      this.#asking?.ids.delete(delivery.id);
       this.#watched.watch.journalled(delivery.id);
       return false;
     });
     if (left.length === 0) return;
-    // While the server is asked for a key, all commands wait, for seconds.
-    if (this.#asking?.gate !== gate) this.#asking = { gate, ids: new Set() };
-    const { ids } = this.#asking;
-    for (const one of left) if (this.#mayWait(one)) ids.add(one.id);
-    const isAsking = isFirst && ids.size > 0;
-    const late = isAsking ? undefined : left.find(({ id }) => !ids.has(id));
-    if (late === undefined) return again(60_000, left, { isFirst: false });
+    // While the agent asks for the key of one command, the others of that answer wait.
+    if (due === null) {
+      return again(LOOK_UP_MS, left, { due: left.filter((one) => !this.#mayWait(one)) });
+    }
+    const late = left.find((delivery) => due.includes(delivery));
+    if (late === undefined) return again(60_000, left, { due: [] });
     const isWritten = this.stateOf(late.id) !== undefined;
     fail(`command ${late.id} is ${isWritten ? "forged, and not refused" : "not in the journal"}`);
   }

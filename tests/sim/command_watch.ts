@@ -140,8 +140,9 @@ export class CommandWatch {
         ms,
         () => this.#look(left, gate, { isWell: true, due, looks: looks + 1, ...next }),
       );
-    // Held in memory until the disk takes it, which it is asked every 10 s.
-    if (disk.fault !== null) return again(60_000, deliveries, { isWell: false });
+    // Held in memory until the disk takes it, which it is asked every 10 s; or, as keys are not saved
+    // either, until the check-in after that.
+    if (disk.fault !== null) return again(60_000, deliveries, { isWell: false, due: [] });
     if (!isWell) return again(20_000, deliveries, {});
     const left = deliveries.filter((delivery) => {
       if (!this.#isDone(delivery)) return true;

@@ -387,9 +387,11 @@ export class Sim {
     const { agent, clock, monitor } = this;
     if (agent === null) throw new Error("a request of a dead agent");
     this.requests += 1;
-    if (this.server.isAgentDeleted) monitor.deleted();
     const path = monitor.request(request, agent.loop.state);
     const fate = this.fate?.(request) ?? fateOf(this, request);
+    const { isAgentDeleted, isDatabaseDown } = this.server;
+    // Where old check-ins are repeated, a database that is down looks like a deletion.
+    if (isAgentDeleted || isDatabaseDown && fate.kind === "repeated") monitor.deleted();
     if (DISTURBING.has(fate.kind)) monitor.disturbed();
     if (path === "check_in") {
       this.watch.checkIn(request);
@@ -485,6 +487,7 @@ function endingOf(response: HttpResponse, path: string): Ending {
   const body = textOf(response);
   // A server that accepts check-ins and fails on an event is not gone.
   if (path === "delivery" && (status === 500 || status === 404)) return "neutral";
+  if (path === "delivery" && status === 409) return "good"; // It has the result, or wants none.
   if (status === 404) return "failure";
   // A server that sheds load for a moment: it works.
   const waitS = Number(response.headers["retry-after"] ?? Infinity);

@@ -95,7 +95,8 @@ export async function readConfiguredFile(
 
 /**
  * The URL of the proxy for a server; `null`: none. Entries of `exceptFor` are hosts that are reached
- * without one: `example.org` with all subdomains, `.example.org`, `host:port`, `*`.
+ * without one: `example.org` with all subdomains, `.example.org`, `host:port`, `*`, and networks such as
+ * `10.0.0.0/8`, as Go's clients (RedFlag's own agent) and curl read them too.
  */
 export function proxyFor(serverUrl: string, settings: Config["proxy"]): string | null {
   const url = new URL(serverUrl);
@@ -109,6 +110,7 @@ function covers(entry: string, url: URL): boolean {
   const wanted = entry.trim().toLowerCase();
   if (wanted === "") return false;
   if (wanted === "*") return true;
+  if (wanted.includes("/")) return isInNetwork(wanted, bare(url.hostname));
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   const withPort = /^(.+):(\d+)$/.exec(wanted);
   // An IPv6 address contains colons, and has a port only if it is in brackets.
@@ -121,4 +123,29 @@ function covers(entry: string, url: URL): boolean {
 
 function bare(host: string): string {
   return host.replace(/^\[|\]$/g, "");
+}
+
+/** Whether a host, written as an address, is in a network, as `10.0.0.0/8` or `2001:db8::/32`. */
+function isInNetwork(network: string, host: string): boolean {
+  const [, first = "", length = ""] = /^(.+)\/(\d{1,3})$/.exec(network) ?? [];
+  const [base, address] = [addressBits(bare(first)), addressBits(host)];
+  if (base === null || address === null || base.length !== address.length) return false;
+  return Number(length) <= base.length &&
+    address.startsWith(base.slice(0, Number(length)));
+}
+
+/** The bits of an address as digits; `null`: it is a name. */
+function addressBits(host: string): string | null {
+  if (/^\d+(?:\.\d+){3}$/.test(host)) return digitsOf(host.split("."), { base: 10, bits: 8 });
+  if (!host.includes(":") || !URL.canParse(`http://[${host}]`)) return null;
+  // As `URL` writes it, nothing but hexadecimal groups and one "::" is left.
+  const [front = "", back] = bare(new URL(`http://[${host}]`).hostname).split("::");
+  const groups = (text: string) => text === "" ? [] : text.split(":");
+  const missing = back === undefined ? 0 : 8 - groups(front).length - groups(back).length;
+  const all = [...groups(front), ...Array(missing).fill("0"), ...groups(back ?? "")];
+  return digitsOf(all, { base: 16, bits: 16 });
+}
+
+function digitsOf(parts: readonly string[], { base, bits }: { base: number; bits: number }) {
+  return parts.map((part) => parseInt(part, base).toString(2).padStart(bits, "0")).join("");
 }

@@ -156,8 +156,8 @@ export class Connection {
   /**
    * Makes a call if it is allowed. After a failure to reach the server, before a burst and for a probe
    * of a half-open breaker it checks the server's health first, and does not call an unhealthy server.
-   * After a 5xx health proves nothing (RedFlag's is good without its database): there the call itself
-   * is the probe.
+   * After a 5xx health proves nothing (RedFlag's is good without its database), nor where `/health` leads
+   * to something else: there the call itself is the probe.
    */
   async attempt<T>(
     path: Path,
@@ -282,11 +282,8 @@ export class Connection {
     if (!hasAnswered && (probe || outage !== null || (isBurst && isHealthUnknown))) {
       const health = probe ? await client.health(limits) : await this.#health.wait(signal);
       if (signal.aborted) return { kind: "aborted" };
-      if (health.kind !== "ok") return unhealthy(health);
-      if (!health.value.usable) {
-        const why = `server says "${health.value.status}"`;
-        return unhealthy({ kind: "refused", status: 200, why });
-      }
+      const unhealthy = readHealth(health);
+      if (unhealthy !== null) return unhealthy;
       this.#healthKnownUntilMs = clock.monotonicMs() + policies.normal.intervalMs;
     }
     return await session.call((caller) => makeCall(limits, caller), signal);
@@ -325,20 +322,30 @@ function tooLate(tookMs: number): Answer<never> {
   return { kind: "failed", why, status: null, offline: false, retryAfterMs: null };
 }
 
-/** The status of an answer that was classified by it. */
-const STATUS_OF: Readonly<Record<string, number>> = {
-  unauthorized: 401,
-  operator_required: 403,
-};
-
-/** A failed health check, as the answer to the call that was not made. */
-function unhealthy(health: Exclude<Answer<Health>, { kind: "ok" }>): Answer<never> {
-  if (health.kind === "failed" || health.kind === "limited" || health.kind === "aborted") {
-    return health;
+/**
+ * A health check that shows that a call would be in vain, as the answer to that call; `null`: it shows nothing
+ * of the kind. A refusal or a page says that `/health` leads somewhere else: a proxy may pass on no more
+ * than the API, and RedFlag's own agent never asks.
+ */
+function readHealth(health: Answer<Health>): Answer<never> | null {
+  switch (health.kind) {
+    case "ok": {
+      const { usable, status } = health.value;
+      if (usable) return null;
+      const why = `not healthy: server says "${status}"`;
+      return { kind: "failed", why, status: 200, offline: false, retryAfterMs: null };
+    }
+    case "failed":
+      return health.status !== null && health.status < 400 ? null : health;
+    case "limited":
+    case "aborted":
+      return health;
+    case "refused":
+    case "unauthorized":
+    case "operator_required":
+    case "report_failed":
+      return null;
   }
-  const status = STATUS_OF[health.kind] ?? (health.kind === "refused" ? health.status : null);
-  const why = `not healthy: ${health.why}`;
-  return { kind: "failed", why, status, offline: false, retryAfterMs: null };
 }
 
 /** Aborts `target` when `signal` is, until undone by the returned function; cheaper than `any`. */

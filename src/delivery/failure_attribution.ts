@@ -27,6 +27,11 @@ export type Outcome =
   | { readonly kind: "unattributed" }
   | { readonly kind: "later"; readonly isUnanswered?: boolean };
 
+/** Whether the server did not accept the event, whoever caused that. */
+export function isRefusal({ kind }: Outcome): boolean {
+  return kind === "refused" || kind === "unattributed" || kind === "bisect";
+}
+
 /** What an answer means for the queue and, with its reason, for the report breaker. */
 export interface Attributed {
   readonly outcome: Outcome;
@@ -47,17 +52,26 @@ export interface KnownRefusal extends Omit<ReportRefusal, "event"> {
   readonly id: string;
 }
 
-/** Statuses whose cause may be the event, or a server or proxy that is not set up. */
-const UNCLEAR: ReadonlySet<number> = new Set([404, 500]);
+/** A server that works and stores a log, and asks for it again all the same. */
+const ASKED_AGAIN = 200;
 
-/** Statuses whose cause may be one item of many, or the number of items. */
-const ONE_ITEM: ReadonlySet<number> = new Set([400, 413, 422, 500]);
+/**
+ * Statuses by which a server judges this very event. The cause of any other one may be the event, or a server
+ * or proxy that is not set up, that lets no report through, or none with such a text in it.
+ */
+const JUDGED: ReadonlySet<number> = new Set([ASKED_AGAIN, 400, 409, 413, 422]);
+
+/** Statuses that concern the whole event. The cause of others may be one item of many, or their number. */
+const ABOUT_THE_WHOLE: ReadonlySet<number> = new Set([ASKED_AGAIN, 404, 409]);
+
+/** The refusal of a log that the server has stored, and asks for again for this `reason`. */
+export function askedAgain(reason: string): { readonly status: number; readonly why: string } {
+  const why = reason === "" ? "" : `: ${reason}`;
+  return { status: ASKED_AGAIN, why: `HTTP 200, but the server could not close the command${why}` };
+}
 
 /** Wait before a refused event is sent again, as the server may be in a temporary state. */
 export const REFUSED_AGAIN_MS = 60_000;
-
-/** A server that works and stores a log, and asks for it again all the same. */
-const ASKED_AGAIN = 200;
 
 /** Wait after a failure that may be the server's: a minute, doubling to an hour. */
 const UNATTRIBUTED_BACKOFF: BackoffPolicy = { baseMs: 120_000, capMs: 3_600_000, floorMs: 60_000 };
@@ -205,20 +219,21 @@ export class FailureAttribution {
 
   /**
    * Attributes a refusal. Returns the outcome for the queue and the verdict for the report breaker,
-   * which is `failure` if the server may be the cause.
+   * which is `failure` if the server may be the cause. `status`: `null` where no answer came that says
+   * anything of the event; that never counts as an attempt, but a list is bisected all the same.
    */
   attribute(
     event: StoredEvent,
-    { status, why }: { status: number; why: string },
+    { status, why }: { status: number | null; why: string },
     at: { nowMs: number; random: Random },
   ): Attributed {
-    const mayBeOneItem = ONE_ITEM.has(status);
+    const mayBeOneItem = status === null || !ABOUT_THE_WHOLE.has(status);
     const refusal = { event, why, mayBeOneItem };
     const refused = (isFinal: boolean): Attributed => ({
       outcome: { kind: "refused", ...refusal, isFinal },
       verdict: "neutral",
     });
-    if (!UNCLEAR.has(status)) {
+    if (status !== null && JUDGED.has(status)) {
       // Each further log that asks in vain is stored by the server as well.
       const waitMs = status === ASKED_AGAIN
         ? backoffMs(event.attempts + 1, UNATTRIBUTED_BACKOFF, at.random)
@@ -226,13 +241,15 @@ export class FailureAttribution {
       this.refused(refusal, at.nowMs, waitMs);
       return refused(this.isFinal(event.id));
     }
-    const fault = this.failed(refusal, at);
+    const fault = this.failed(refusal, { ...at, isJudged: status !== null });
     const isFinal = this.isFinal(event.id);
     // A whole list is bisected once without attribution: its halves show the cause.
-    if (isFinal || fault === "its_own" || mayBeOneItem && isWhole(event)) return refused(isFinal);
+    const isOwn = fault === "its_own" || mayBeOneItem && isWhole(event);
+    if (status !== null && (isFinal || isOwn)) return refused(isFinal);
     // If nothing at all gets through, a part of an event may: one attempt per drain.
-    const isBisected = mayBeOneItem && fault === "still_unknown" && !this.#hasBisected;
-    this.#hasBisected ||= isBisected;
+    const isTried = mayBeOneItem && fault === "still_unknown" && !this.#hasBisected;
+    this.#hasBisected ||= isTried;
+    const isBisected = isTried || status === null && mayBeOneItem && fault === "its_own";
     const outcome: Outcome = isBisected ? { kind: "bisect", ...refusal } : { kind: "unattributed" };
     return { outcome, verdict: "failure", reason: why };
   }
@@ -249,8 +266,14 @@ export class FailureAttribution {
     });
   }
 
-  /** Records that the server failed on an event. Returns the cause, as far as it is known. */
-  failed(refusal: ReportRefusal, { nowMs, random }: { nowMs: number; random: Random }): Fault {
+  /**
+   * Records that the server failed on an event. Returns the cause, as far as it is known. `isJudged`:
+   * whether it answered at all; else this is never counted, whatever it turns out to be. @default true
+   */
+  failed(
+    refusal: ReportRefusal,
+    { nowMs, random, isJudged = true }: { nowMs: number; random: Random; isJudged?: boolean },
+  ): Fault {
     const { id } = refusal.event;
     const before = this.#postponed.get(id);
     if (before !== undefined && this.#isFree(before) && nowMs < before.notBeforeMs) {
@@ -262,14 +285,14 @@ export class FailureAttribution {
     const isOfBadList = this.#inARow < MAX_IN_A_ROW && this.#lists.has(listOf(refusal.event));
     const isOwn = this.#proven.has(id) || isOfBadList ||
       before !== undefined && this.#delivered > before.delivered;
-    const counted = this.#countAlone(refusal);
+    const counted = this.#countAlone(refusal, isJudged ? 1 : 0);
     if (!isOwn && counted.alone === null) this.recordServerFailure();
     this.#postponed.set(id, {
       ...counted,
       failures,
       notBeforeMs: nowMs + backoffMs(failures, UNATTRIBUTED_BACKOFF, random),
       delivered: this.#delivered,
-      isCounted: isOwn,
+      isCounted: isOwn || !isJudged,
       recoveries: this.#recoveries,
     });
     if (isOwn) return "its_own";
@@ -304,7 +327,10 @@ export class FailureAttribution {
   }
 
   /** What is stored of a refusal, without the body of the event. */
-  #countAlone(refusal: ReportRefusal): Pick<Postponed, "event" | "refusal" | "alone"> {
+  #countAlone(
+    refusal: ReportRefusal,
+    more: 0 | 1 = 1,
+  ): Pick<Postponed, "event" | "refusal" | "alone"> {
     const { event: { id, commandId, place }, ...rest } = refusal;
     const key = { id, commandId, place };
     if (!isSingleItem(refusal.event)) return { event: key, refusal: rest, alone: null };
@@ -315,7 +341,7 @@ export class FailureAttribution {
       serverFailures: this.#serverFailures,
       list: listOf(refusal.event),
     };
-    const alone = { ...first, refusals: first.refusals + 1 };
+    const alone = { ...first, refusals: first.refusals + more };
     return { event: { ...key, commandId: null }, refusal: rest, alone };
   }
 

@@ -24,11 +24,20 @@ import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
 import { extrasDueAtMs, isExtra, mostTogether, NO_EXTRAS, pageOf, recordExtra } from "./extras.ts";
 import {
+  askedAgain,
   type Attributed,
   FailureAttribution,
+  isRefusal,
   type Outcome,
   withoutClosing,
 } from "./failure_attribution.ts";
+import {
+  afterGoodCheckIn,
+  afterReport,
+  asReportFailure,
+  mayHaveArrived,
+  type ReportFault,
+} from "./report_fault.ts";
 import {
   advanceSlowStart,
   isStalled,
@@ -55,9 +64,6 @@ export interface SenderDeps {
   collectSystemInfo(): Promise<NewEvent | null>;
 }
 
-/** Answers of a gateway that may have forwarded the request. */
-const GATEWAY: ReadonlySet<number> = new Set([502, 504]);
-
 /** A server that has accepted a report, or was asked, knows this agent for this long. */
 const KNOWN_MS = 600_000;
 
@@ -82,7 +88,7 @@ const REPORTS: Readonly<Record<EventKind, Report>> = {
   system_info: "system-info",
 };
 
-/** The part of the buffer that one drain may send. */
+/** What one drain may send. */
 interface Portion {
   readonly size: number;
   readonly isBurst: boolean;
@@ -117,6 +123,8 @@ export class Sender implements ReportSender {
   /** The latest such request: reports that fail together wait for one answer. */
   #verifying: Promise<void> = Promise.resolve();
   #extras = NO_EXTRAS;
+  /** What failed reports have shown. */
+  #fault: ReportFault = "none";
   #portion: Portion = NO_PORTION;
   /** Reports in flight, and all reports so far. */
   #inFlight = 0;
@@ -137,6 +145,7 @@ export class Sender implements ReportSender {
    */
   afterCheckIn({ isReturn, asked }: { isReturn: boolean; asked: readonly string[] }): void {
     this.#hasCheckedIn = true;
+    this.#fault = afterGoodCheckIn(this.#fault);
     if (isReturn) this.#attribution.recordServerFailure();
     for (const id of asked) this.#unconfirmed.delete(id);
     this.#idleUntilMs = -Infinity;
@@ -319,18 +328,24 @@ export class Sender implements ReportSender {
       case "ok":
         return answer.value.openBecause === undefined
           ? this.#accepted(event, answer.value)
-          : this.#attribute(event, { status: 200, why: describeOpen(answer.value.openBecause) });
+          : this.#attribute(event, askedAgain(answer.value.openBecause));
       case "refused":
         if (isAgentUnknown(answer)) return LATER;
         return this.#attribute(event, answer);
       case "report_failed":
-        if (!await this.#isKnown(deadlineSignal)) return LATER;
-        return this.#attribute(event, { status: 500, why: answer.why });
+        if (answer.unjudged === undefined) {
+          if (!await this.#isKnown(deadlineSignal)) return LATER;
+          return this.#attribute(event, { status: 500, why: answer.why });
+        }
+        if (answer.unjudged === "may_have_arrived" && this.#awaitConfirmation(event)) {
+          this.#deps.buffer.noteUnanswered(event.id);
+        }
+        return this.#attribute(event, { status: null, why: answer.why });
       case "failed":
         this.#attribution.recordServerFailure();
-        return this.#unanswered(event, wasSent && mayHaveArrived(answer));
+        return this.#later(event, wasSent && mayHaveArrived(answer));
       case "aborted":
-        return this.#unanswered(event, wasSent);
+        return this.#later(event, wasSent);
       case "limited":
       case "unauthorized":
       case "operator_required":
@@ -361,12 +376,13 @@ export class Sender implements ReportSender {
     // that it closed would open at the next of them, which makes another event, and so on.
     if (value === NO_ROUTE || isExtra(event)) return { outcome: delivered, verdict: "neutral" };
     this.#knownUntilMs = this.#deps.clock.monotonicMs() + KNOWN_MS;
+    this.#fault = "none";
     this.#slowStart = { ...this.#slowStart, failedReports: 0 };
     const alsoRefused = this.#attribution.delivered(event);
     return { outcome: { ...delivered, ...alsoRefused && { alsoRefused } }, verdict: "success" };
   }
 
-  #attribute(event: StoredEvent, refusal: { status: number; why: string }): Attributed {
+  #attribute(event: StoredEvent, refusal: { status: number | null; why: string }): Attributed {
     const { clock, random } = this.#deps;
     const at = { nowMs: clock.monotonicMs(), random };
     const attributed = this.#attribution.attribute(event, refusal, at);
@@ -377,12 +393,16 @@ export class Sender implements ReportSender {
     return attributed;
   }
 
-  /** The server can be asked whether it has a command's log: the next check-in does. */
-  #unanswered(event: StoredEvent, mayHaveArrived: boolean): Attributed {
-    const { id, kind, commandId, place } = event;
-    const isUnanswered = mayHaveArrived && kind === "log" && commandId !== null;
-    if (isUnanswered) this.#unconfirmed.set(id, { id, commandId, place });
+  #later(event: StoredEvent, mayHaveArrived: boolean): Attributed {
+    const isUnanswered = mayHaveArrived && this.#awaitConfirmation(event);
     return { outcome: { kind: "later", isUnanswered }, verdict: "neutral" };
+  }
+
+  /** Whether the server can be asked for it, as for a command's log: the next check-in does. */
+  #awaitConfirmation({ id, kind, commandId, place }: StoredEvent): boolean {
+    const isAsked = kind === "log" && commandId !== null;
+    if (isAsked) this.#unconfirmed.set(id, { id, commandId, place });
+    return isAsked;
   }
 
   /** A deleted agent's reports all fail: no part of them would be accepted. */
@@ -396,7 +416,7 @@ export class Sender implements ReportSender {
   }
 
   async #call(
-    { kind, body }: Pick<StoredEvent, "kind" | "body">,
+    { id = "", kind, body }: Pick<StoredEvent, "kind" | "body"> & { readonly id?: string },
     options: { isBurst: boolean; signal: AbortSignal },
   ): Promise<{ answer: Answer<ReportAnswer> | Rejected; wasSent: boolean }> {
     const { clock, connection, client } = this.#deps;
@@ -405,44 +425,25 @@ export class Sender implements ReportSender {
     const isFirst = this.#inFlight <= 1;
     const answer = await connection.attempt("delivery", async (limits, caller) => {
       sentMs = clock.monotonicMs();
-      return asReportFailure(await client.report(caller, { report: REPORTS[kind], body }, limits));
+      const isOwnFault = this.#fault === "proven" || this.#attribution.isPostponed(id);
+      const answer = await client.report(caller, { report: REPORTS[kind], body }, limits);
+      return asReportFailure(answer, isOwnFault);
     }, options);
     const isAlone = isFirst && number === this.#launched;
-    if (sentMs !== null) this.#recordInWindow(answer, { sentMs, isAlone });
+    if (sentMs !== null) this.#recordSent(answer, { sentMs, isAlone });
     return { answer, wasSent: sentMs !== null };
   }
 
-  #recordInWindow(
+  #recordSent(
     answer: Answer<unknown> | Rejected,
     request: { sentMs: number; isAlone: boolean },
   ): void {
     const { clock, random } = this.#deps;
     const nowMs = clock.monotonicMs();
+    this.#fault = afterReport(this.#fault, answer);
     const rateLimit = "rateLimit" in answer ? answer.rateLimit ?? null : null;
     this.#window = answer.kind === "limited"
       ? recordThrottled(this.#window, nowMs, answer.retryAfterMs)
       : recordAnswer(this.#window, { ...request, nowMs, rateLimit, random });
   }
-}
-
-function isRefusal({ kind }: Outcome): boolean {
-  return kind === "refused" || kind === "unattributed" || kind === "bisect";
-}
-
-/** Why the server wants a log again that it has stored (200 with `should_retry`). */
-function describeOpen(reason: string): string {
-  const why = reason === "" ? "" : `: ${reason}`;
-  return `HTTP 200, but the server could not close the command${why}`;
-}
-
-/** Whether the server may have acted all the same: the answer is lost, or a gateway did not wait. */
-function mayHaveArrived(answer: Extract<Answer<unknown>, { kind: "failed" }>): boolean {
-  return answer.status === null ? !answer.offline : GATEWAY.has(answer.status);
-}
-
-/** A 500 to a report is no outage, as the same server accepts check-ins. */
-function asReportFailure<T>(answer: Answer<T>): Answer<T> {
-  if (answer.kind !== "failed" || answer.status !== 500) return answer;
-  const { why, rateLimit } = answer;
-  return { kind: "report_failed", why, ...(rateLimit && { rateLimit }) };
 }

@@ -58,7 +58,13 @@ export type Answer<T> =
     readonly error?: "agent_unknown" | "other";
     readonly rateLimit?: RateLimit;
   }
-  | { readonly kind: "report_failed"; readonly why: string; readonly rateLimit?: RateLimit }
+  | {
+    readonly kind: "report_failed";
+    readonly why: string;
+    readonly rateLimit?: RateLimit;
+    /** Absent where the server failed on the report; see `delivery/report_fault.ts`. */
+    readonly unjudged?: "may_have_arrived" | "not_arrived";
+  }
   | { readonly kind: "unauthorized"; readonly why: string }
   | { readonly kind: "operator_required"; readonly why: string; readonly refusal?: Refusal }
   | { readonly kind: "aborted" };

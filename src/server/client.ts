@@ -66,18 +66,6 @@ const NEWER: ReadonlySet<Report> = new Set([
   "events",
 ]);
 
-/**
- * Reports of which a 403 without words about the host concerns the report alone: the command that
- * metrics name was another agent's, as after a registration anew, or a proxy dislikes a text in them.
- * If the host is meant, its check-ins show it.
- */
-const REFUSED_ALONE: ReadonlySet<Report> = new Set([
-  "storage-metrics",
-  "metrics",
-  "circuit-breakers",
-  "events",
-]);
-
 /** The agent that calls. */
 export interface Caller {
   readonly agentId: string;
@@ -264,8 +252,9 @@ export class Client {
     if (isOldServer && NEWER.has(event.report)) {
       return { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null };
     }
-    const isAlone = answer.kind === "operator_required" && answer.refusal === undefined &&
-      REFUSED_ALONE.has(event.report);
+    // A 403 without words about the host concerns the report alone: a filter in between dislikes a text in
+    // it, or the command that metrics name was another agent's. If the host is meant, its check-ins show it.
+    const isAlone = answer.kind === "operator_required" && answer.refusal === undefined;
     return isAlone ? { kind: "refused", status: 403, why: answer.why, error: "other" } : answer;
   }
 

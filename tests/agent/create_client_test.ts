@@ -92,6 +92,21 @@ Deno.test("proxyFor() returns no proxy for excepted hosts", () => {
     ["2001:db8::1", "http://[2001:db8::1]:8080", true],
     ["[2001:db8::1]:8080", "http://[2001:db8::1]:8080", true],
     ["[2001:db8::1]:8080", "http://[2001:db8::1]:9090", false],
+    ["10.0.0.0/8", "http://10.1.2.3:8080", true],
+    ["10.0.0.0/8", "http://11.1.2.3:8080", false],
+    ["192.168.64.0/18", "http://192.168.127.255", true],
+    ["192.168.64.0/18", "http://192.168.128.0", false],
+    ["192.0.2.7/32", "http://192.0.2.7", true],
+    ["192.0.2.7/32", "http://192.0.2.6", false],
+    ["0.0.0.0/0", "http://192.0.2.6", true],
+    ["0.0.0.0/0", "http://[2001:db8::1]", false],
+    ["2001:db8::/33", "http://[2001:db8:7fff::1]", true],
+    ["2001:DB8::/33", "http://[2001:db8:8000::1]", false],
+    ["fd00::/8", "http://[fdab::]", true],
+    ["10.0.0.0/33", "http://10.0.0.0", false],
+    ["10.0.0.0/", "http://10.0.0.0", false],
+    ["a.test/8", "https://a.test", false],
+    ["10.0.0.0/8", "https://10.a.test", false],
   ];
   for (const [exception, url, direct] of rows) {
     const found = proxyFor(url, { ...proxies, exceptFor: [exception] });

@@ -243,18 +243,8 @@ Deno.test("what the server's health is stands for the call that is not made", as
     [gone, gone],
     [{ kind: "limited", why: "HTTP 429", retryAfterMs: 5_000 }, { kind: "limited" }],
     [{ kind: "aborted" }, { kind: "aborted" }],
-    [
-      { kind: "refused", why: "HTTP 404", status: 404 },
-      { kind: "failed", why: "not healthy: HTTP 404", status: 404, offline: false },
-    ],
-    [
-      { kind: "unauthorized", why: "HTTP 401" },
-      { kind: "failed", why: "not healthy: HTTP 401", status: 401 },
-    ],
-    [
-      { kind: "operator_required", why: "HTTP 403" },
-      { kind: "failed", why: "not healthy: HTTP 403", status: 403 },
-    ],
+    [{ ...gone, status: 502 }, { ...gone, status: 502 }],
+    [{ ...gone, status: 408 }, { ...gone, status: 408 }],
     [
       { kind: "ok", value: { status: "sick", usable: false }, rateLimit: null },
       { kind: "failed", why: 'not healthy: server says "sick"', status: 200 },

@@ -239,18 +239,19 @@ Deno.test("a page of events that the server has judged one by one is delivered, 
   assertEquals((await client.report(caller, { report: "updates", body: "{}" })).kind, "failed");
 });
 
-Deno.test("a 403 without words about the host refuses metrics and extras alone, and one for the host all", async () => {
-  const other = response(403, '{"error":"unauthorized command"}');
-  const report = async (answer: typeof other, name: "metrics" | "events" | "updates") =>
-    (await setUp(answer).client.report(caller, { report: name, body: "{}" })).kind;
-  assertEquals(await report(other, "metrics"), "refused");
-  assertEquals(await report(other, "events"), "refused");
-  assertEquals(await report(other, "updates"), "operator_required");
-  const bound = response(
-    403,
-    '{"error":"machine ID mismatch - config file copied to different machine"}',
-  );
-  assertEquals(await report(bound, "metrics"), "operator_required");
+Deno.test("a 403 without words about the host refuses a report alone, and a check-in wholly; one for the host all", async () => {
+  const reports = ["metrics", "events", "updates", "logs", "system-info"] as const;
+  const bound = '{"error":"machine ID mismatch - config file copied to different machine"}';
+  for (const body of ['{"error":"unauthorized command"}', "<html>", "", bound]) {
+    const { client } = setUp(response(403, body));
+    const expected = body === bound ? "operator_required" : "refused";
+    for (const report of reports) {
+      const { kind } = await client.report(caller, { report, body: "{}" });
+      assertEquals(kind, expected, `${report} ${body}`);
+    }
+    const checkIn = { version: "1.0.0", metadata: { rapid_polling_enabled: false } };
+    assertEquals((await client.checkIn(caller, checkIn)).kind, "operator_required", body);
+  }
 });
 
 Deno.test("a 409 for the log of a command that has ended is a success; any other 409 is a refusal", async () => {

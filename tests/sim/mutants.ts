@@ -69,8 +69,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("500 on one item poisons the batch", [
     "delivery/failure_attribution.ts",
-    "const fault = this.failed(refusal, at);",
-    "const fault = this.failed(refusal, at);\n    this.clear();\n" +
+    "const fault = this.failed(refusal, { ...at, isJudged: status !== null });",
+    "const fault = this.failed(refusal, { ...at, isJudged: true });\n    this.clear();\n" +
     '    if (fault !== "its_own") return { outcome: { kind: "later" }, verdict: "neutral" };',
   ]),
   mutant("a command's log waits behind a bad item of its list", [

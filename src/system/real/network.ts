@@ -1,6 +1,5 @@
 /** The network port on Deno: names by `getaddrinfo`, certificates by `node:tls`. */
 
-import { lookup } from "node:dns/promises";
 import { connect as connectNode, isIP } from "node:net";
 import {
   connect as connectTls,
@@ -8,23 +7,16 @@ import {
   type PeerCertificate as NodeCertificate,
   type TLSSocket,
 } from "node:tls";
-import process from "node:process";
 import { HttpError } from "../http.ts";
 import type { Network, PeerCertificate } from "../network.ts";
+import { connectTcp, lookup } from "./http/addresses.ts";
 import { describeFailure, proxyAuthorization } from "./http/request.ts";
 
-// Deno 2.6.8 looks names up with its own deprecated `punycode`, and would say so on stderr.
-Object.assign(process, { noDeprecation: true });
-
 export const realNetwork: Network = {
-  resolve: (host, timeoutMs) =>
-    within(host, timeoutMs, async () => {
-      const found = await lookup(host, { all: true });
-      return found.map(({ address }) => address);
-    }),
+  resolve: (host, timeoutMs) => within(host, timeoutMs, () => lookup(host)),
   connect: (peer) =>
     within(peer.host, peer.timeoutMs, async () => {
-      const connection = await Deno.connect({ hostname: peer.host, port: peer.port });
+      const connection = await connectTcp({ hostname: peer.host, port: peer.port });
       const { remoteAddr } = connection;
       connection.close();
       return remoteAddr.hostname;

@@ -4,6 +4,7 @@
  */
 
 import { HttpError, type HttpRequest, type HttpResponse, type SendHttp } from "../../http.ts";
+import { connectTcp } from "./addresses.ts";
 import type { WholeAnswer } from "./answer.ts";
 import { AbandonedSockets, HttpConnection, type Stream, type Unanswered } from "./connection.ts";
 import { SocketPoll } from "./socket_poll.ts";
@@ -230,7 +231,7 @@ async function openTcp(
   deadline: Deadline,
 ): Promise<Deno.TcpConn> {
   const first = proxyUrl === undefined ? url : new URL(proxyUrl);
-  const tcp = await Deno.connect({ hostname: bareHost(first), port: portOf(first) });
+  const tcp = await connectTcp({ hostname: bareHost(first), port: portOf(first) });
   deadline.guard(() => closeQuietly(tcp));
   tcp.setNoDelay();
   // Without keep-alive, a socket waits for ever for a peer that has silently died.

@@ -43,12 +43,23 @@ export function encodeHead(start: string, headers: Readonly<Record<string, strin
   return ENCODER.encode(`${start}\r\n${lines.join("")}\r\n`);
 }
 
-/** The header with the user and password in a proxy's URL; none if there is no user. */
+/** The header with the user and password in a proxy's URL; none if there is no user. In UTF-8 (RFC 7617). */
 export function proxyAuthorization(proxyUrl: string): Record<string, string> {
   const { username, password } = new URL(proxyUrl);
   if (username === "") return {};
-  const words = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { "proxy-authorization": `Basic ${btoa(words)}` };
+  const words = ENCODER.encode(`${decodeUserinfo(username)}:${decodeUserinfo(password)}`);
+  return { "proxy-authorization": `Basic ${words.toBase64()}` };
+}
+
+/** A percent sign that is written as it is, as in a password of a variable, stands for itself. */
+function decodeUserinfo(text: string): string {
+  return text.replace(/(?:%[0-9a-f]{2})+/gi, (codes) => {
+    try {
+      return decodeURIComponent(codes);
+    } catch {
+      return codes; // No UTF-8.
+    }
+  });
 }
 
 type EndedBy = "timeout" | "abort" | null;

@@ -1,6 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { HttpErrorReason } from "../../../../src/system/http.ts";
-import { Deadline, describeFailure } from "../../../../src/system/real/http/request.ts";
+import {
+  Deadline,
+  describeFailure,
+  proxyAuthorization,
+} from "../../../../src/system/real/http/request.ts";
 
 Deno.test("describeFailure() classifies each system's messages, and Windows' numbers in any language", () => {
   const rows: [message: string, reason: HttpErrorReason, fact: string][] = [
@@ -63,3 +67,18 @@ function stopping(): { signal: AbortSignal; abort: () => void } {
   const controller = new AbortController();
   return { signal: controller.signal, abort: () => controller.abort() };
 }
+
+Deno.test("proxyAuthorization() sends each password as it is meant, in UTF-8, and fails on none", () => {
+  const sent = (userinfo: string) => {
+    const header = proxyAuthorization(`http://${userinfo}proxy.test:3128`)["proxy-authorization"];
+    return header && new TextDecoder().decode(Uint8Array.fromBase64(header.replace("Basic ", "")));
+  };
+  assertEquals(sent(""), undefined);
+  assertEquals(sent("user:secret@"), "user:secret");
+  assertEquals(sent("user@"), "user:");
+  assertEquals(sent("us%40er:p%3Ass@"), "us@er:p:ss");
+  assertEquals(sent("user:50%off@"), "user:50%off");
+  assertEquals(sent("user:100%@"), "user:100%");
+  assertEquals(sent("user:%ff%41@"), "user:%ff%41");
+  assertEquals(sent("us\u00e9r:\u20ac\u{1f511}@"), "us\u00e9r:\u20ac\u{1f511}");
+});

@@ -144,6 +144,11 @@ export class PackageHost implements AsyncDisposable {
     return text;
   }
 
+  /** Of a file, as `root:pennon 640`. */
+  async ownerAndMode(path: string): Promise<string> {
+    return (await this.must("stat", "-c", "%U:%G %a", path)).trim();
+  }
+
   async exists(path: string): Promise<boolean> {
     return await Deno.lstat(`${this.root}${path}`).then(() => true, () => false);
   }
@@ -161,6 +166,13 @@ export async function listFiles(
   return files.filter((file) =>
     !/^f \/etc\/(passwd|shadow|group|gshadow|subuid|subgid)-$/.test(file)
   );
+}
+
+/** Fails with the files that are there only before, or only after, what was done in between. */
+export function assertSameFiles(before: readonly string[], after: readonly string[]): void {
+  const appeared = after.filter((file) => !before.includes(file));
+  const disappeared = before.filter((file) => !after.includes(file));
+  assertEquals({ appeared, disappeared }, { appeared: [], disappeared: [] });
 }
 
 async function command(argv: readonly [string, ...string[]]): Promise<void> {

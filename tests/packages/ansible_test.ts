@@ -125,7 +125,12 @@ async function installsFile({ machine, server, controller }: FleetWorld): Promis
     pennon_package_file: "/srv/ansible/pennon.deb",
   };
   await controller.mustChange("some", fromFile, "--check", "--diff");
+  // As on a host that its operator registers later.
+  await controller.mustChange("some", { ...fromFile, pennon_registration_token: "" });
+  assertEquals((await machine.run("systemctl", "is-active", "pennon")).out.trim(), "inactive");
+  const known = server.state().agents.length;
   await controller.mustChange("some", fromFile);
+  assertEquals(server.state().agents.length, known + 1);
   await controller.mustChange(0, fromFile);
   assertEquals((await machine.ask("systemctl", "is-active", "pennon")).trim(), "active");
   assertEquals(server.state().violations, []);
@@ -160,7 +165,7 @@ for (const suite of ["bookworm", "trixie"]) {
         () => reconfigures(world),
       );
       await t.step("absent leaves nothing", () => removes(world, before));
-      await t.step("from a file", () => installsFile(world));
+      await t.step("from a file, first without a registration", () => installsFile(world));
     },
   );
 }

@@ -230,10 +230,11 @@ export class PackagedAgent implements AsyncDisposable {
     });
     await this.runOnce();
     await this.server.setFault({ mode: "none" });
-    const waiting = await this.bufferedEvents();
+    const waiting = await this.#events();
     const reported = this.server.state().logs.filter((log) => log.command_id === command);
-    assertEquals([waiting.length > 0, reported.length], [true, 0]);
-    return waiting;
+    const hasResult = waiting.some(({ command_id }) => command_id === command);
+    assertEquals([hasResult, reported.length], [true, 0]);
+    return waiting.map(({ id }) => id);
   }
 
   /** Runs cycles until the buffer is empty: after an outage the agent goes on slowly at first. */
@@ -255,8 +256,12 @@ export class PackagedAgent implements AsyncDisposable {
 
   /** The ids of the events in the buffer. */
   async bufferedEvents(...flags: string[]): Promise<string[]> {
+    return (await this.#events(...flags)).map(({ id }) => id);
+  }
+
+  async #events(...flags: string[]): Promise<{ id: string; command_id: string | null }[]> {
     const { code, output } = await this.#host.pennon("events", "list", "--json", ...flags);
     assertEquals(code, 0, output);
-    return JSON.parse(output).events.map(({ id }: { id: string }) => id);
+    return JSON.parse(output).events;
   }
 }

@@ -83,9 +83,10 @@ const reported = (server: Refserver, id: string) =>
 async function bufferResult({ machine, server }: World): Promise<string> {
   await server.setFault({ mode: "status", status: 503, path: "/(logs|updates|system-info)$" });
   const id = server.queueCommand({ type: "collect_specs" });
-  await until("event in the buffer", async () => {
+  // Other events may wait there already: host facts of the command before.
+  await until("its result in the buffer", async () => {
     const { events } = JSON.parse(await machine.ask("pennon", "events", "list", "--json"));
-    return events.length > 0;
+    return events.some((event: { command_id: string | null }) => event.command_id === id);
   });
   return id;
 }

@@ -1,13 +1,11 @@
 /** The Ansible role on hosts with a real systemd: `deno task test:systemd` makes them. */
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { startRefserver } from "../../tools/refserver/refserver.ts";
-import type { Refserver } from "../../tools/refserver/server.ts";
-import { endSigner, makeSigner, publish, Site } from "../real/package_site.ts";
-import { Machine, type Outcome, until } from "../real/systemd_machine.ts";
-import { listFiles, PACKAGE_TESTS } from "./package_host.ts";
-
-const TOKEN = "a-registration-token";
+import { publishAlone } from "../real/package_site.ts";
+import type { Machine, Outcome } from "../real/systemd_machine.ts";
+import { onMachine, TOKEN, type World } from "../real/systemd_world.ts";
+import { untilCheckIn } from "../real/until.ts";
+import { assertSameFiles, listFiles, PACKAGE_TESTS } from "./package_host.ts";
 
 /** Ansible's own files, systemd's, and the package manager's notes. */
 const NOT_LISTED = ["/srv", "/var/tmp", "/var/lib/systemd", "/var/lib/dpkg/info", "/sys"]
@@ -61,40 +59,35 @@ async function isolate(machine: Machine): Promise<void> {
   await machine.ask("sh", "-c", "rm -f /etc/apt/sources.list.d/*");
 }
 
-interface World {
-  readonly machine: Machine;
-  readonly server: Refserver;
+interface FleetWorld extends World {
   readonly controller: Controller;
 }
 
-const must = (machine: Machine) => (...argv: string[]) => machine.ask(...argv);
+const filesOf = (machine: Machine) => listFiles((...argv) => machine.ask(...argv), NOT_LISTED);
 
-async function checkChangesNothing({ machine, controller }: World): Promise<void> {
-  const before = await listFiles(must(machine), NOT_LISTED);
+async function checkChangesNothing({ machine, controller }: FleetWorld): Promise<void> {
+  const before = await filesOf(machine);
   await controller.mustChange("some", {}, "--check", "--diff");
-  assertEquals(await listFiles(must(machine), NOT_LISTED), before);
+  assertEquals(await filesOf(machine), before);
 }
 
-async function installs({ machine, server, controller }: World): Promise<void> {
+async function installs({ machine, server, controller }: FleetWorld): Promise<void> {
   await controller.mustChange("some");
   assertEquals(server.state().agents.length, 1);
   assertEquals((await machine.ask("systemctl", "is-active", "pennon")).trim(), "active");
   assertEquals((await machine.ask("systemctl", "is-enabled", "pennon")).trim(), "enabled");
-  await until("check-in", () =>
-    Promise.resolve(
-      server.state().requests.some(({ path }) => path.endsWith("/commands")) || undefined,
-    ));
+  await untilCheckIn(server);
   const config = "/etc/pennon/config.toml";
   assertEquals((await machine.ask("stat", "-c", "%U:%G %a", config)).trim(), "root:pennon 640");
 }
 
-async function repeats({ server, controller }: World): Promise<void> {
+async function repeats({ server, controller }: FleetWorld): Promise<void> {
   await controller.mustChange(0);
   await controller.mustChange(0, {}, "--check", "--diff");
   assertEquals(server.state().agents.length, 1);
 }
 
-async function reconfigures({ machine, controller }: World): Promise<void> {
+async function reconfigures({ machine, controller }: FleetWorld): Promise<void> {
   const before = await machine.property("MainPID");
   const changed = { pennon_config: { scanners: { enabled: ["apt"] } } };
   // The file, and the restart.
@@ -107,7 +100,7 @@ async function reconfigures({ machine, controller }: World): Promise<void> {
   await controller.mustChange(0, changed);
 }
 
-async function removes(world: World, before: readonly string[]): Promise<void> {
+async function removes(world: FleetWorld, before: readonly string[]): Promise<void> {
   const { machine, controller } = world;
   const absent = { pennon_state: "absent" };
   await controller.mustChange("some", absent, "--check");
@@ -115,13 +108,14 @@ async function removes(world: World, before: readonly string[]): Promise<void> {
   await controller.mustChange("some", absent);
   await controller.mustChange(0, absent);
   assertEquals((await machine.run("getent", "passwd", "pennon")).code, 2);
-  const after = await listFiles(must(machine), NOT_LISTED);
   // Where the distribution has no such directory of its own.
-  const left = after.filter((file) => !before.includes(file) && file !== "d /etc/apt/keyrings");
-  assertEquals([left, before.filter((file) => !after.includes(file))], [[], []]);
+  const after = (await filesOf(machine)).filter((file) =>
+    before.includes(file) || file !== "d /etc/apt/keyrings"
+  );
+  assertSameFiles(before, after);
 }
 
-async function installsFile({ machine, server, controller }: World): Promise<void> {
+async function installsFile({ machine, server, controller }: FleetWorld): Promise<void> {
   const [{ files }] = PACKAGE_TESTS!.versions;
   const file = files.find((name) => name.endsWith(".deb"))!;
   await Deno.copyFile(file, `${machine.root}/srv/ansible/pennon.deb`);
@@ -131,7 +125,12 @@ async function installsFile({ machine, server, controller }: World): Promise<voi
     pennon_package_file: "/srv/ansible/pennon.deb",
   };
   await controller.mustChange("some", fromFile, "--check", "--diff");
+  // As on a host that its operator registers later.
+  await controller.mustChange("some", { ...fromFile, pennon_registration_token: "" });
+  assertEquals((await machine.run("systemctl", "is-active", "pennon")).out.trim(), "inactive");
+  const known = server.state().agents.length;
   await controller.mustChange("some", fromFile);
+  assertEquals(server.state().agents.length, known + 1);
   await controller.mustChange(0, fromFile);
   assertEquals((await machine.ask("systemctl", "is-active", "pennon")).trim(), "active");
   assertEquals(server.state().violations, []);
@@ -139,50 +138,34 @@ async function installsFile({ machine, server, controller }: World): Promise<voi
 }
 
 for (const suite of ["bookworm", "trixie"]) {
-  const root = PACKAGE_TESTS?.roots[`fleet-${suite}`];
-  Deno.test({
-    name: `the Ansible role on Debian ${suite}`,
-    ignore: root === undefined, // By deno task test:systemd alone.
-    async fn(t) {
+  onMachine(
+    `the Ansible role on Debian ${suite}`,
+    { root: PACKAGE_TESTS?.roots[`fleet-${suite}`], executable: null },
+    async ({ machine, server }, t) => {
       const { versions: [first], work } = PACKAGE_TESTS!;
-      await using site = new Site();
-      site.directory = `${work}/ansible-${suite}`;
-      const signer = await makeSigner(work, `ansible-${suite}`);
-      await publish(first, ".deb", { into: site.directory, signer, url: site.url });
-      await endSigner();
-      const server = await startRefserver({
-        registrationTokens: [TOKEN],
-        checkInIntervalS: 10,
-        limits: { agent: 0, register: 0, public: 0 },
+      await using site = await publishAlone(first, ".deb", { work, name: `ansible-${suite}` });
+      await machine.boot();
+      await isolate(machine);
+      await Controller.prepare(machine);
+      const key = `${machine.root}/srv/ansible/pennon.asc`;
+      await Deno.copyFile(`${site.directory}/apt/pennon.asc`, key);
+      const controller = new Controller(machine, {
+        pennon_repository_url: site.url,
+        pennon_repository_key_file: "/srv/ansible/pennon.asc",
+        pennon_server_url: server.url,
+        pennon_registration_token: TOKEN,
       });
-      await using machine = await Machine.create(root!, null);
-      try {
-        await machine.boot();
-        await isolate(machine);
-        await Controller.prepare(machine);
-        const key = `${machine.root}/srv/ansible/pennon.asc`;
-        await Deno.copyFile(`${site.directory}/apt/pennon.asc`, key);
-        const controller = new Controller(machine, {
-          pennon_repository_url: site.url,
-          pennon_repository_key_file: "/srv/ansible/pennon.asc",
-          pennon_server_url: server.url,
-          pennon_registration_token: TOKEN,
-        });
-        const world = { machine, server, controller };
-        await t.step("check mode changes nothing", () => checkChangesNothing(world));
-        const before = await listFiles(must(machine), NOT_LISTED);
-        await t.step("it installs, registers and starts", () => installs(world));
-        await t.step("a second run changes nothing", () => repeats(world));
-        await t.step(
-          "a changed configuration restarts, a wrong one is refused",
-          () => reconfigures(world),
-        );
-        await t.step("absent leaves nothing", () => removes(world, before));
-        await t.step("from a file", () => installsFile(world));
-        assertEquals(server.state().violations, []);
-      } finally {
-        await server.close();
-      }
+      const world = { machine, server, controller };
+      await t.step("check mode changes nothing", () => checkChangesNothing(world));
+      const before = await filesOf(machine);
+      await t.step("it installs, registers and starts", () => installs(world));
+      await t.step("a second run changes nothing", () => repeats(world));
+      await t.step(
+        "a changed configuration restarts, a wrong one is refused",
+        () => reconfigures(world),
+      );
+      await t.step("absent leaves nothing", () => removes(world, before));
+      await t.step("from a file, first without a registration", () => installsFile(world));
     },
-  });
+  );
 }

@@ -1,64 +1,53 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { sha256Of } from "../../tools/build/digest.ts";
 import { dnfLines } from "../../tools/release/install_lines.ts";
-import { onPackageHost, PACKAGE_TESTS, PackagedAgent, type PackageHost } from "./package_host.ts";
 import {
+  assertSameFiles,
+  onPackageHost,
+  PACKAGE_TESTS,
+  PackagedAgent,
+  type PackageHost,
+} from "./package_host.ts";
+import {
+  copyChanged,
   copyRepository,
   endSigner,
-  findFiles,
   flipByte,
   makeSigner,
   publish,
-  replaceBytes,
-  Site,
+  replaceText,
+  Repositories,
+  type Site,
 } from "../real/package_site.ts";
 import { RpmMaker } from "../real/rpm_maker.ts";
 
-/** The repositories of these tests, made once: their directories by name. */
-let made: Promise<{ site: Site; directory: (name: string) => string }> | undefined;
-
-async function makeSite() {
+const repositories = new Repositories(`${PACKAGE_TESTS?.work}/dnf`, async (url, directory) => {
   const { versions: [first, second], work } = PACKAGE_TESTS!;
-  const directory = (name: string) => `${work}/dnf-${name}`;
-  const site = new Site();
-  const { url } = site;
   const signer = await makeSigner(work, "releases-of-rpms");
   await publish(first, ".rpm", { into: directory("first"), signer, url });
   await copyRepository(directory("first"), directory("second"));
   await publish(second, ".rpm", { into: directory("second"), signer, url });
   await endSigner();
 
-  await copyRepository(directory("second"), directory("changed-list"));
-  for (const file of await findFiles(directory("changed-list"), /-primary\.xml/)) {
-    await replaceBytes(file, flipByte);
-  }
-  await copyRepository(directory("second"), directory("changed-index"));
-  await replaceBytes(
-    `${directory("changed-index")}/rpm/repodata/repomd.xml`,
-    (bytes) =>
-      new TextEncoder().encode(
-        new TextDecoder().decode(bytes).replace("<revision>", "<revision>1"),
-      ),
-  );
-  await copyRepository(directory("second"), directory("changed-package"));
-  for (const file of await findFiles(directory("changed-package"), /\.rpm$/)) {
-    await replaceBytes(file, flipByte);
-  }
+  await copyChanged(directory("second"), directory("changed-list"), {
+    files: /-primary\.xml/,
+    change: flipByte,
+  });
+  await copyChanged(directory("second"), directory("changed-index"), {
+    files: /\/repomd\.xml$/,
+    change: replaceText(/<revision>/, "<revision>1"),
+  });
+  await copyChanged(directory("second"), directory("changed-package"), {
+    files: /\.rpm$/,
+    change: flipByte,
+  });
   const stranger = await makeSigner(work, "stranger-of-rpms");
   await copyRepository(directory("second"), directory("stranger"));
   await publish(second, ".rpm", { into: directory("stranger"), signer: stranger, url });
   await Deno.mkdir(directory("stranger-packages"));
   await publish(second, ".rpm", { into: directory("stranger-packages"), signer: stranger, url });
   await endSigner();
-  return { site, directory };
-}
-
-/** Has the site serve one of the repositories. */
-async function serve(name: string): Promise<Site> {
-  const { site, directory } = await (made ??= makeSite());
-  site.directory = directory(name);
-  return site;
-}
+});
 
 /**
  * Makes Debian's files those of a host of rpm's: the package database says that the C library and the
@@ -113,21 +102,17 @@ async function metalink(site: Site): Promise<string> {
 `;
 }
 
-async function ownerAndMode(host: PackageHost, path: string): Promise<string> {
-  return (await host.must("stat", "-c", "%U:%G %a", path)).trim();
-}
-
 for (const root of ["dnf-4", "dnf-5"]) {
   onPackageHost("dnf: install, upgrade, downgrade and remove", root, async (host) => {
     const [first, second] = PACKAGE_TESTS!.versions.map(({ version }) => version);
     await prepare(host);
     const before = await host.files();
 
-    const site = await serve("first");
+    const site = await repositories.serve("first");
     await host.mustRunLines(dnfLines(site.url));
     assertEquals(await installed(host), first);
-    assertEquals(await ownerAndMode(host, "/etc/pennon/config.toml"), "root:pennon 640");
-    assertEquals(await ownerAndMode(host, "/var/lib/pennon"), "pennon:pennon 700");
+    assertEquals(await host.ownerAndMode("/etc/pennon/config.toml"), "root:pennon 640");
+    assertEquals(await host.ownerAndMode("/var/lib/pennon"), "pennon:pennon 700");
     assertEquals(await host.must("rpm", "-V", "--nodeps", "pennon"), "");
 
     const config = await host.configureShortWaits();
@@ -135,7 +120,7 @@ for (const root of ["dnf-4", "dnf-5"]) {
     await agent.deliver();
     const events = await agent.bufferEvents();
 
-    await serve("second");
+    await repositories.serve("second");
     await host.must("dnf", "-y", "--refresh", "upgrade", "pennon");
     assertEquals(await installed(host), second);
     assertEquals(await host.read("/etc/pennon/config.toml"), config);
@@ -160,15 +145,13 @@ for (const root of ["dnf-4", "dnf-5"]) {
       "-c",
       "rm /etc/pki/rpm-gpg/RPM-GPG-KEY-pennon /etc/yum.repos.d/pennon.repo",
     );
-    const after = await host.files();
-    assertEquals(after.filter((file) => !before.includes(file)), []);
-    assertEquals(before.filter((file) => !after.includes(file)), []);
+    assertSameFiles(before, await host.files());
   });
 
   onPackageHost("dnf: what was changed or is signed by another is refused", root, async (host) => {
     const [first, second] = PACKAGE_TESTS!.versions.map(({ version }) => version);
     await prepare(host);
-    const site = await serve("first");
+    const site = await repositories.serve("first");
     await host.mustRunLines(dnfLines(site.url));
     const refused: [repository: string, reason: RegExp][] = [
       ["stranger", /[Bb]ad PGP signature|[Ss]igning key not found|GPG/],
@@ -177,7 +160,7 @@ for (const root of ["dnf-4", "dnf-5"]) {
       ["changed-package", /checksum|Checksum/],
     ];
     for (const [repository, reason] of refused) {
-      await serve(repository);
+      await repositories.serve(repository);
       await host.must("dnf", "clean", "all");
       // dnf 4 does without a repository that it refuses, and ends with 0.
       const { output } = await host.run("dnf", "-y", "upgrade", "pennon");
@@ -186,7 +169,7 @@ for (const root of ["dnf-4", "dnf-5"]) {
     }
 
     // A stranger's package behind a signed index, where the index is not checked.
-    await serve("stranger-packages");
+    await repositories.serve("stranger-packages");
     await host.must("dnf", "clean", "all");
     const { code, output } = await host.run(
       ...["dnf", "-y", "--setopt=pennon.repo_gpgcheck=0", "upgrade", "pennon"],
@@ -196,23 +179,23 @@ for (const root of ["dnf-4", "dnf-5"]) {
 
     // dnf takes an older index that is signed, without a word (decision 0047): what came since then is
     // gone from its list. It downgrades nothing because of it.
-    await serve("second");
+    await repositories.serve("second");
     await host.must("dnf", "-y", "--refresh", "upgrade", "pennon");
     assertEquals(await installed(host), second);
     assertEquals(await offered(host), [first, second]);
-    await serve("first");
+    await repositories.serve("first");
     const { output: said } = await host.run("dnf", "-y", "--refresh", "upgrade", "pennon");
     assertEquals(await offered(host), [first], said);
     assertEquals(await installed(host), second);
 
     // A metalink, which the publisher serves, refuses the older index of a mirror. It is not signed.
-    await serve("second");
+    await repositories.serve("second");
     await Deno.writeTextFile(`${site.directory}/metalink`, await metalink(site));
     const metalinkOf = `s,^baseurl=.*,metalink=${site.url}/metalink,`;
     await host.must("sed", "-i", metalinkOf, "/etc/yum.repos.d/pennon.repo");
     assertEquals(await offered(host), [first, second]);
     const text = await Deno.readTextFile(`${site.directory}/metalink`);
-    await Deno.writeTextFile(`${(await serve("first")).directory}/metalink`, text);
+    await Deno.writeTextFile(`${(await repositories.serve("first")).directory}/metalink`, text);
     await host.must("dnf", "clean", "all");
     const stale = await host.run("dnf", "-y", "upgrade", "pennon");
     assertMatch(stale.output, /checksum doesn't match/);
@@ -222,5 +205,5 @@ for (const root of ["dnf-4", "dnf-5"]) {
 Deno.test({
   name: "the server of the repositories of rpms is closed",
   ignore: PACKAGE_TESTS === null,
-  fn: async () => void await (await made)?.site[Symbol.asyncDispose](),
+  fn: () => repositories.close(),
 });

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
 import { lacks } from "../real/lacks.ts";
+import { untilCheckIn } from "../real/until.ts";
 import { PACKAGE_TESTS } from "./package_host.ts";
 
 const BASE = "localhost/base";
@@ -116,10 +117,7 @@ Deno.test({
       server.resetRequests();
       const detached = ["run", "--detach", "--name=agent", `--volume=${VOLUME}`, ...CONFINED];
       await podman.must([...detached, ...ON_THIS_HOST, IMAGE]);
-      for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 200) {
-        if (server.state().requests.some(({ path }) => path.endsWith("/commands"))) break;
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      }
+      await untilCheckIn(server);
       const stopMs = performance.now();
       await podman.must(["stop", "--time=30", "agent"]);
       assert(performance.now() - stopMs < 20_000, "the agent ends by itself");

@@ -144,6 +144,11 @@ export class PackageHost implements AsyncDisposable {
     return text;
   }
 
+  /** Of a file, as `root:pennon 640`. */
+  async ownerAndMode(path: string): Promise<string> {
+    return (await this.must("stat", "-c", "%U:%G %a", path)).trim();
+  }
+
   async exists(path: string): Promise<boolean> {
     return await Deno.lstat(`${this.root}${path}`).then(() => true, () => false);
   }
@@ -161,6 +166,13 @@ export async function listFiles(
   return files.filter((file) =>
     !/^f \/etc\/(passwd|shadow|group|gshadow|subuid|subgid)-$/.test(file)
   );
+}
+
+/** Fails with the files that are there only before, or only after, what was done in between. */
+export function assertSameFiles(before: readonly string[], after: readonly string[]): void {
+  const appeared = after.filter((file) => !before.includes(file));
+  const disappeared = before.filter((file) => !after.includes(file));
+  assertEquals({ appeared, disappeared }, { appeared: [], disappeared: [] });
 }
 
 async function command(argv: readonly [string, ...string[]]): Promise<void> {
@@ -218,10 +230,11 @@ export class PackagedAgent implements AsyncDisposable {
     });
     await this.runOnce();
     await this.server.setFault({ mode: "none" });
-    const waiting = await this.bufferedEvents();
+    const waiting = await this.#events();
     const reported = this.server.state().logs.filter((log) => log.command_id === command);
-    assertEquals([waiting.length > 0, reported.length], [true, 0]);
-    return waiting;
+    const hasResult = waiting.some(({ command_id }) => command_id === command);
+    assertEquals([hasResult, reported.length], [true, 0]);
+    return waiting.map(({ id }) => id);
   }
 
   /** Runs cycles until the buffer is empty: after an outage the agent goes on slowly at first. */
@@ -243,8 +256,12 @@ export class PackagedAgent implements AsyncDisposable {
 
   /** The ids of the events in the buffer. */
   async bufferedEvents(...flags: string[]): Promise<string[]> {
+    return (await this.#events(...flags)).map(({ id }) => id);
+  }
+
+  async #events(...flags: string[]): Promise<{ id: string; command_id: string | null }[]> {
     const { code, output } = await this.#host.pennon("events", "list", "--json", ...flags);
     assertEquals(code, 0, output);
-    return JSON.parse(output).events.map(({ id }: { id: string }) => id);
+    return JSON.parse(output).events;
   }
 }

@@ -7,12 +7,10 @@ import {
   assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
-import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
-import { Machine, until } from "../real/systemd_machine.ts";
-import { listFiles, PACKAGE_TESTS } from "./package_host.ts";
-
-const TOKEN = "a-registration-token";
+import { onMachine, TOKEN, type World } from "../real/systemd_world.ts";
+import { until, untilCheckIn } from "../real/until.ts";
+import { assertSameFiles, listFiles, PACKAGE_TESTS } from "./package_host.ts";
 
 const CONFIG = `
 [polling]
@@ -62,18 +60,19 @@ const rpm = (root: string): Manager => ({
   remove: ["rpm", "-e", "pennon"],
 });
 
-interface World {
-  readonly machine: Machine;
-  readonly server: Refserver;
+interface PackagedWorld extends World {
   readonly manager: Manager;
 }
 
 /** What systemd says of the unit; not an error where it knows none. */
-async function say({ machine }: World, question: "is-enabled" | "is-active"): Promise<string> {
+async function say(
+  { machine }: PackagedWorld,
+  question: "is-enabled" | "is-active",
+): Promise<string> {
   return (await machine.run("systemctl", question, "pennon")).out.trim();
 }
 
-async function install({ machine, manager }: World, which: 0 | 1): Promise<void> {
+async function install({ machine, manager }: PackagedWorld, which: 0 | 1): Promise<void> {
   await machine.ask(...manager.install(`/srv/${which}${manager.extension}`));
 }
 
@@ -84,15 +83,16 @@ const reported = (server: Refserver, id: string) =>
 async function bufferResult({ machine, server }: World): Promise<string> {
   await server.setFault({ mode: "status", status: 503, path: "/(logs|updates|system-info)$" });
   const id = server.queueCommand({ type: "collect_specs" });
-  await until("event in the buffer", async () => {
+  // Other events may wait there already: host facts of the command before.
+  await until("its result in the buffer", async () => {
     const { events } = JSON.parse(await machine.ask("pennon", "events", "list", "--json"));
-    return events.length > 0 || undefined;
+    return events.some((event: { command_id: string | null }) => event.command_id === id);
   });
   return id;
 }
 
 /** Replaces the package under a running agent with an event in its buffer. */
-async function replaces(world: World, which: 0 | 1): Promise<void> {
+async function replaces(world: PackagedWorld, which: 0 | 1): Promise<void> {
   const { machine, server } = world;
   const before = await machine.property("MainPID");
   const id = await bufferResult(world);
@@ -105,12 +105,12 @@ async function replaces(world: World, which: 0 | 1): Promise<void> {
   assertEquals(await say(world, "is-active"), "active");
   assertEquals(reported(server, id), 0);
   await server.setFault({ mode: "none" });
-  await until("result", () => Promise.resolve(reported(server, id) > 0 || undefined), 90_000);
+  await until("result", () => reported(server, id) > 0, 90_000);
   assertEquals(reported(server, id), 1);
   assertEquals(await machine.property("NRestarts"), "0");
 }
 
-async function starts(world: World): Promise<void> {
+async function starts(world: PackagedWorld): Promise<void> {
   const { machine, server } = world;
   await install(world, 0);
   // A package enables and starts nothing: an agent without a registration only ends again.
@@ -121,15 +121,12 @@ async function starts(world: World): Promise<void> {
   await Deno.writeTextFile(`${machine.root}/etc/pennon/config.toml`, CONFIG);
   await machine.ask("pennon", "register", "--server", server.url, "--token", TOKEN);
   await machine.ask("systemctl", "enable", "--now", "pennon");
-  await until("check-in", () =>
-    Promise.resolve(
-      server.state().requests.some(({ path }) => path.endsWith("/commands")) || undefined,
-    ));
+  await untilCheckIn(server);
   // Debian 12's systemd says /lib, which is a link to /usr/lib.
   assertMatch(await machine.property("FragmentPath"), /\/lib\/systemd\/system\/pennon\.service$/);
 }
 
-async function leavesAlone(world: World): Promise<void> {
+async function leavesAlone(world: PackagedWorld): Promise<void> {
   await world.machine.ask("systemctl", "stop", "pennon");
   await install(world, 1);
   assertEquals([await say(world, "is-enabled"), await say(world, "is-active")], [
@@ -139,7 +136,7 @@ async function leavesAlone(world: World): Promise<void> {
   await world.machine.ask("systemctl", "start", "pennon");
 }
 
-async function removes(world: World): Promise<void> {
+async function removes(world: PackagedWorld): Promise<void> {
   const { machine, manager } = world;
   const process = await machine.property("MainPID");
   await machine.ask(...manager.remove);
@@ -156,42 +153,28 @@ async function removes(world: World): Promise<void> {
 for (
   const manager of [apt("bookworm"), apt("trixie"), rpm("fleet-bookworm"), rpm("fleet-trixie")]
 ) {
-  const root = PACKAGE_TESTS?.roots[manager.root];
-  Deno.test({
-    name: `the package's service under systemd: ${manager.name}`,
-    ignore: root === undefined, // By deno task test:systemd alone.
-    async fn(t) {
-      const server = await startRefserver({
-        registrationTokens: [TOKEN],
-        checkInIntervalS: 10,
-        limits: { agent: 0, register: 0, public: 0 },
-      });
-      await using machine = await Machine.create(root!, null);
+  onMachine(
+    `the package's service under systemd: ${manager.name}`,
+    { root: PACKAGE_TESTS?.roots[manager.root], executable: null },
+    async ({ machine, server }, t) => {
       const world = { machine, server, manager };
-      try {
-        for (const [index, { files }] of PACKAGE_TESTS!.versions.entries()) {
-          const file = files.find((name) => name.endsWith(manager.extension))!;
-          await Deno.copyFile(file, `${machine.root}/srv/${index}${manager.extension}`);
-        }
-        await Deno.writeTextFile(`${machine.root}/etc/apt/sources.list`, "");
-        await machine.boot();
-        const must = (...argv: string[]) => machine.ask(...argv);
-        const before = await listFiles(must, SYSTEMS_OWN);
-        await t.step("install: neither enabled nor started", () => starts(world));
-        await t.step("upgrade: restarted, nothing lost", () => replaces(world, 1));
-        await t.step("downgrade: restarted, nothing lost", () => replaces(world, 0));
-        await t.step("upgrade of one that is stopped: left alone", () => leavesAlone(world));
-        await t.step("remove: stopped, disabled, state kept", () => removes(world));
-        assertEquals(server.state().violations, []);
-        if (manager.purge === undefined) return;
-        await machine.ask(...manager.purge);
-        assertEquals((await machine.run("getent", "passwd", "pennon")).code, 2);
-        const after = await listFiles(must, SYSTEMS_OWN);
-        assertEquals(after.filter((file) => !before.includes(file)), []);
-        assertEquals(before.filter((file) => !after.includes(file)), []);
-      } finally {
-        await server.close();
+      for (const [index, { files }] of PACKAGE_TESTS!.versions.entries()) {
+        const file = files.find((name) => name.endsWith(manager.extension))!;
+        await Deno.copyFile(file, `${machine.root}/srv/${index}${manager.extension}`);
       }
+      await Deno.writeTextFile(`${machine.root}/etc/apt/sources.list`, "");
+      await machine.boot();
+      const files = () => listFiles((...argv) => machine.ask(...argv), SYSTEMS_OWN);
+      const before = await files();
+      await t.step("install: neither enabled nor started", () => starts(world));
+      await t.step("upgrade: restarted, nothing lost", () => replaces(world, 1));
+      await t.step("downgrade: restarted, nothing lost", () => replaces(world, 0));
+      await t.step("upgrade of one that is stopped: left alone", () => leavesAlone(world));
+      await t.step("remove: stopped, disabled, state kept", () => removes(world));
+      if (manager.purge === undefined) return;
+      await machine.ask(...manager.purge);
+      assertEquals((await machine.run("getent", "passwd", "pennon")).code, 2);
+      assertSameFiles(before, await files());
     },
-  });
+  );
 }

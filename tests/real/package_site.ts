@@ -59,6 +59,57 @@ export async function endSigner(): Promise<void> {
   await must("gpgconf", "--kill", "all");
 }
 
+/** A site with the repositories of one version, signed with a key of its own that goes at once. */
+export async function publishAlone(
+  version: BuiltVersion,
+  kind: ".deb" | ".rpm",
+  { work, name }: { work: string; name: string },
+): Promise<Site> {
+  const site = new Site();
+  site.directory = `${work}/${name}`;
+  const signer = await makeSigner(work, name);
+  await publish(version, kind, { into: site.directory, signer, url: site.url });
+  await endSigner();
+  return site;
+}
+
+/** Fills the directories that `directory()` names with repositories, which `url` will serve. */
+type Fill = (url: string, directory: (name: string) => string) => Promise<void>;
+
+/** Repositories side by side, made when the first is asked for; one is served at a time. */
+export class Repositories {
+  readonly #prefix: string;
+  readonly #fill: Fill;
+  #site: Promise<Site> | undefined;
+
+  constructor(prefix: string, fill: Fill) {
+    this.#prefix = prefix;
+    this.#fill = fill;
+  }
+
+  /** Has the site serve one of them, with no request logged yet. */
+  async serve(name: string): Promise<Site> {
+    const site = await (this.#site ??= this.#make());
+    site.directory = this.#directory(name);
+    site.requests.length = 0;
+    return site;
+  }
+
+  async close(): Promise<void> {
+    await (await this.#site)?.[Symbol.asyncDispose]();
+  }
+
+  async #make(): Promise<Site> {
+    const site = new Site();
+    await this.#fill(site.url, (name) => this.#directory(name));
+    return site;
+  }
+
+  #directory(name: string): string {
+    return `${this.#prefix}-${name}`;
+  }
+}
+
 /** Copies a repository; packages are shared, since nothing writes into one that is published. */
 export async function copyRepository(from: string, to: string): Promise<void> {
   await must("cp", "--archive", "--link", from, to);
@@ -77,8 +128,33 @@ export async function publish(
   await makeRepositories({ ...options, packages, validDays: 7 });
 }
 
+/** Copies a repository with other bytes in the files whose path matches, of which there must be some. */
+export async function copyChanged(
+  from: string,
+  to: string,
+  { files, change }: {
+    files: RegExp;
+    change: (bytes: Uint8Array) => Uint8Array<ArrayBuffer>;
+  },
+): Promise<void> {
+  await copyRepository(from, to);
+  const found = await findFiles(to, files);
+  if (found.length === 0) throw new Error(`Cannot change ${files}: no such file in ${to}`);
+  for (const file of found) await replaceBytes(file, change);
+}
+
+/** Another text in a file of text, where the pattern must be found. */
+export function replaceText(pattern: RegExp, text: string) {
+  return (bytes: Uint8Array): Uint8Array<ArrayBuffer> => {
+    const before = new TextDecoder().decode(bytes);
+    const after = before.replace(pattern, text);
+    if (after === before) throw new Error(`Cannot replace ${pattern}: not found`);
+    return new TextEncoder().encode(after);
+  };
+}
+
 /** Writes other bytes into a copy of a file, which may be shared. */
-export async function replaceBytes(
+async function replaceBytes(
   path: string,
   change: (bytes: Uint8Array) => Uint8Array<ArrayBuffer>,
 ): Promise<void> {
@@ -88,7 +164,7 @@ export async function replaceBytes(
 }
 
 /** The files below a directory whose path matches. */
-export async function findFiles(directory: string, pattern: RegExp): Promise<string[]> {
+async function findFiles(directory: string, pattern: RegExp): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(directory)) {
     const path = `${directory}/${name}`;

@@ -1,12 +1,12 @@
 /** A Debian that boots with its own systemd in a container, on an overlay that goes with it. */
 
 import { Program } from "../../tools/program.ts";
+import { until } from "./until.ts";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Where it finds the executable under test. */
 const PROGRAM = "/usr/local/bin/pennon";
 const BOOT_MS = 60_000;
-const PAUSE_MS = 200;
 
 /** The result of a program in the machine, or on this host. */
 export interface Outcome {
@@ -27,21 +27,6 @@ async function mustRun(argv: readonly string[]): Promise<string> {
   const { code, out, err } = await run(argv);
   if (code !== 0) throw new Error(`Cannot run ${argv.join(" ")}: ${code}: ${err}`);
   return out;
-}
-
-/** Waits until `ask` answers something; rejects after `patienceMs`. */
-export async function until<T>(
-  what: string,
-  ask: () => Promise<T | undefined>,
-  patienceMs = 40_000,
-): Promise<T> {
-  const endMs = performance.now() + patienceMs;
-  while (performance.now() < endMs) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  }
-  throw new Error(`Cannot go on: still no ${what}`);
 }
 
 /** Disposing of it ends the machine and removes what it wrote. */
@@ -97,7 +82,7 @@ export class Machine implements AsyncDisposable {
     }, BOOT_MS);
     await until("boot", async () => {
       const { out } = await this.run("systemctl", "is-system-running");
-      return /^(running|degraded)$/m.test(out) || undefined;
+      return /^(running|degraded)$/m.test(out);
     }, BOOT_MS);
     return performance.now() - startMs;
   }

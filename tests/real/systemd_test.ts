@@ -1,14 +1,14 @@
 /** The service under a real systemd: `deno task test:systemd` makes the places and runs this. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { startRefserver } from "../../tools/refserver/refserver.ts";
 import type { Refserver } from "../../tools/refserver/server.ts";
 import { CERTIFICATE } from "../fakes/pem.ts";
-import { Machine, until } from "./systemd_machine.ts";
+import type { Machine } from "./systemd_machine.ts";
+import { onMachine, TOKEN, type World } from "./systemd_world.ts";
+import { until, untilCheckIn } from "./until.ts";
 
 const PLACE = Deno.env.get("PENNON_SYSTEMD_PLACE");
 const EXECUTABLE = Deno.env.get("PENNON_EXECUTABLE");
-const TOKEN = "a-registration-token";
 const STATE = "/var/lib/pennon";
 
 /** The highest score of `systemd-analyze security` that is accepted; the unit has about half. */
@@ -43,11 +43,6 @@ async function writeHost(root: string): Promise<void> {
   await Deno.writeTextFile(`${root}/etc/apt/sources.list`, source);
 }
 
-interface World {
-  readonly machine: Machine;
-  readonly server: Refserver;
-}
-
 const logOf = (server: Refserver, id: string) =>
   server.state().logs.find((log) => log.command_id === id);
 
@@ -75,11 +70,8 @@ async function register({ machine, server }: World): Promise<void> {
   assertMatch(done, /^Wrote [^]*Not started: this host is not registered/);
   await machine.ask("pennon", "register", "--server", server.url, "--token", TOKEN);
   assertMatch(await machine.ask("pennon", "service", "install"), /^Unchanged: [^]*Started: /);
-  await until("check-in", () => Promise.resolve(checkIns(server) > 0 || undefined));
+  await untilCheckIn(server);
 }
-
-const checkIns = (server: Refserver) =>
-  server.state().requests.filter(({ path }) => path.endsWith("/commands")).length;
 
 /** The agent has no rights, and root's commands leave its files its own. */
 async function isConfined({ machine }: World): Promise<void> {
@@ -100,7 +92,7 @@ async function isConfined({ machine }: World): Promise<void> {
 
 async function scansApt({ server }: World): Promise<void> {
   const id = server.queueCommand({ type: "scan_updates" });
-  const log = await until("scan", () => Promise.resolve(logOf(server, id)));
+  const log = await until("scan", () => logOf(server, id));
   assertEquals([log.result, log.exit_code], ["success", 0], JSON.stringify(log));
   const sent = server.state().updates.map(({ package_name, available_version }) =>
     `${package_name} ${available_version}`
@@ -142,7 +134,7 @@ async function deliversAtStop({ machine, server }: World): Promise<void> {
   const id = server.queueCommand({ type: "collect_specs" });
   await until("event in the buffer", async () => {
     const status = JSON.parse(await machine.ask("pennon", "status", "--json"));
-    return status.buffer.pending > 0 && logOf(server, id) === undefined || undefined;
+    return status.buffer.pending > 0 && logOf(server, id) === undefined;
   });
   const startMs = performance.now();
   await machine.ask("systemctl", "stop", "pennon");
@@ -158,7 +150,7 @@ async function startsAtBoot({ machine, server }: World): Promise<void> {
   server.resetRequests();
   console.log(`    booted again in ${((await machine.boot()) / 1_000).toFixed(1)} s`);
   await nextProcess(machine, "0");
-  await until("check-in", () => Promise.resolve(checkIns(server) > 0 || undefined));
+  await untilCheckIn(server);
 }
 
 async function logsAreInTheJournal({ machine }: World): Promise<void> {
@@ -179,7 +171,7 @@ async function prioritiesAreInTheJournal(world: World): Promise<void> {
   const { machine, server } = world;
   await server.setFault({ mode: "status", status: 503 });
   const line = "server answered with an error";
-  await until("warning", async () => (await journal(world, "warning")).includes(line) || undefined);
+  await until("warning", async () => (await journal(world, "warning")).includes(line));
   await server.setFault({ mode: "none" });
   assert(!(await journal(world, "err")).includes(line));
   assert(!(await journal(world, "warning")).includes("agent started"));
@@ -212,14 +204,14 @@ async function startsHooks(world: World): Promise<void> {
   await machine.ask("systemctl", "restart", "pennon");
   await server.setFault({ mode: "reset" });
   const line = (event: string) => new RegExp(`hook finished .*event=${event} .*output=confined`);
-  const says = async (event: string) => line(event).test(await journal(world, "info")) || undefined;
+  const says = async (event: string) => line(event).test(await journal(world, "info"));
   await until("hook of the beginning", () => says("outage_began"));
   assertEquals(await machine.ask("cat", `${STATE}/hook`), "outage_began by pennon\n");
   await server.setFault({ mode: "none" });
   await until("hook of the end", () => says("outage_ended"));
   for (const scan of ["first", "second"]) {
     const id = server.queueCommand({ type: "scan_updates" });
-    await until(`${scan} scan`, () => Promise.resolve(logOf(server, id)));
+    await until(`${scan} scan`, () => logOf(server, id));
     await new Promise((resolve) => setTimeout(resolve, 6_000)); // One look.
   }
   const found = (await journal(world, "info")).match(/hook finished .*event=security_updates.*/g);
@@ -250,7 +242,7 @@ async function readsCredentials({ machine, server }: World): Promise<void> {
   await machine.ask("systemctl", "daemon-reload");
   server.resetRequests();
   await machine.ask("systemctl", "start", "pennon");
-  await until("check-in", () => Promise.resolve(checkIns(server) > 0 || undefined));
+  await untilCheckIn(server);
   const said = await machine.ask("journalctl", "-u", "pennon", "-b", "--no-pager", "-o", "cat");
   assertStringIncludes(said, `Registered with ${server.url}`);
   assert(!said.includes(TOKEN) && !said.includes("not safe"), said);
@@ -284,45 +276,33 @@ async function uninstalls({ machine }: World): Promise<void> {
 }
 
 for (const suite of ["bookworm", "trixie"]) {
-  const ignore = PLACE === undefined || EXECUTABLE === undefined;
-  const missing = ignore ? " (deno task test:systemd runs this)" : "";
-  Deno.test({
-    name: `the service under systemd of Debian ${suite}${missing}`,
-    ignore,
-    async fn(t) {
-      const server = await startRefserver({
-        registrationTokens: [TOKEN],
-        checkInIntervalS: 10,
-        limits: { agent: 0, register: 0, public: 0 },
-      });
-      await using machine = await Machine.create(`${PLACE}/debian-${suite}-1`, EXECUTABLE!);
-      try {
-        await writeHost(machine.root);
-        console.log(`    booted in ${((await machine.boot()) / 1_000).toFixed(1)} s`);
-        const world = { machine, server };
-        await t.step("install, register, install again: it runs", () => register(world));
-        await t.step("it is confined", () => isConfined(world));
-        await t.step("it scans apt inside of its sandbox", () => scansApt(world));
-        await t.step("its log is in the journal", () => logsAreInTheJournal(world));
-        await t.step("its log has priorities", () => prioritiesAreInTheJournal(world));
-        await t.step("it starts the hooks", () => startsHooks(world));
-        await t.step("after kill -9 it is started again", () => restartsAfterKill(world));
-        await t.step("the watchdog ends an agent that stands still", () => watchdogActs(world));
-        await t.step("a stop delivers what is buffered", () => deliversAtStop(world));
-        await t.step("it takes secrets from credentials", () => readsCredentials(world));
-        await t.step("it starts at boot", () => startsAtBoot(world));
-        await t.step(
-          "uninstall leaves the state; install follows no link",
-          () => uninstalls(world),
-        );
-        await t.step("exit code 2 is not started again", () => staysEnded(world, 2));
-        await machine.ask("sh", "-c", "rm -r /var/lib/pennon/* /etc/pennon/config.toml");
-        await machine.ask("systemctl", "reset-failed", "pennon");
-        await t.step("exit code 3 is not started again", () => staysEnded(world, 3));
-        assertEquals(server.state().violations, []);
-      } finally {
-        await server.close();
-      }
+  const isMade = PLACE !== undefined && EXECUTABLE !== undefined;
+  onMachine(
+    `the service under systemd of Debian ${suite}`,
+    {
+      root: isMade ? `${PLACE}/debian-${suite}-1` : undefined,
+      executable: EXECUTABLE ?? null,
     },
-  });
+    async (world, t) => {
+      const { machine } = world;
+      await writeHost(machine.root);
+      console.log(`    booted in ${((await machine.boot()) / 1_000).toFixed(1)} s`);
+      await t.step("install, register, install again: it runs", () => register(world));
+      await t.step("it is confined", () => isConfined(world));
+      await t.step("it scans apt inside of its sandbox", () => scansApt(world));
+      await t.step("its log is in the journal", () => logsAreInTheJournal(world));
+      await t.step("its log has priorities", () => prioritiesAreInTheJournal(world));
+      await t.step("it starts the hooks", () => startsHooks(world));
+      await t.step("after kill -9 it is started again", () => restartsAfterKill(world));
+      await t.step("the watchdog ends an agent that stands still", () => watchdogActs(world));
+      await t.step("a stop delivers what is buffered", () => deliversAtStop(world));
+      await t.step("it takes secrets from credentials", () => readsCredentials(world));
+      await t.step("it starts at boot", () => startsAtBoot(world));
+      await t.step("uninstall leaves the state; install follows no link", () => uninstalls(world));
+      await t.step("exit code 2 is not started again", () => staysEnded(world, 2));
+      await machine.ask("sh", "-c", "rm -r /var/lib/pennon/* /etc/pennon/config.toml");
+      await machine.ask("systemctl", "reset-failed", "pennon");
+      await t.step("exit code 3 is not started again", () => staysEnded(world, 3));
+    },
+  );
 }

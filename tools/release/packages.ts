@@ -56,28 +56,46 @@ export async function makePackages(options: PackageOptions): Promise<PackagesMad
   await requirePrograms("make packages", ["gzip", "git"]);
   await Deno.mkdir(options.into, { recursive: true });
   const shared = await stageShared(options);
-  const files: string[] = [];
   const leftOut: string[] = [];
+  const present: PackageContents[] = [];
   for (const { architecture, executable } of ARCHITECTURES) {
     if (!await Deno.stat(executable).then(() => true, () => false)) {
       leftOut.push(`packages for ${architecture}: no ${executable}`);
       continue;
     }
     const binary = { source: executable, path: "/usr/bin/pennon", mode: 0o755 };
-    const contents = { ...shared, architecture, files: [binary, ...shared.files] };
-    const config = `${STAGE}/nfpm-${architecture}.json`;
-    await Deno.writeTextFile(config, JSON.stringify(nfpmConfig(options.facts, contents), null, 2));
-    for (const packager of ["deb", "rpm"]) {
-      const argv = ["package", "--config", config, "--packager", packager];
-      const said = await mustRun([nfpm, ...argv, "--target", `${options.into}/`], {
-        environment: { SOURCE_DATE_EPOCH: String(options.facts.epochS) },
-      });
-      const file = /created package: (.+)/.exec(said)?.[1]?.trim() ?? said.trim();
-      if (!options.isQuick) await mustBeSmall(file);
-      files.push(file);
-    }
+    present.push({ ...shared, architecture, files: [binary, ...shared.files] });
   }
+  // All of them end before one that failed is reported: nothing is written after this returns.
+  const made = await Promise.allSettled(
+    present.map((contents) => packArchitecture(nfpm, contents, options)),
+  );
+  const files = made.flatMap((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
   return { files, leftOut };
+}
+
+/** Side by side with the other architecture: nfpm compresses on one processor for half a minute. */
+async function packArchitecture(
+  nfpm: string,
+  contents: PackageContents,
+  { facts, isQuick, into }: PackageOptions,
+): Promise<string[]> {
+  const config = `${STAGE}/nfpm-${contents.architecture}.json`;
+  await Deno.writeTextFile(config, JSON.stringify(nfpmConfig(facts, contents), null, 2));
+  const files: string[] = [];
+  for (const packager of ["deb", "rpm"]) {
+    const argv = ["package", "--config", config, "--packager", packager];
+    const said = await mustRun([nfpm, ...argv, "--target", `${into}/`], {
+      environment: { SOURCE_DATE_EPOCH: String(facts.epochS) },
+    });
+    const file = /created package: (.+)/.exec(said)?.[1]?.trim() ?? said.trim();
+    if (!isQuick) await mustBeSmall(file);
+    files.push(file);
+  }
+  return files;
 }
 
 async function mustBeSmall(file: string): Promise<void> {

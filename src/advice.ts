@@ -106,6 +106,12 @@ export function completeAdvice(text: string, { values, serverUrl, stop }: Advice
   return completed;
 }
 
+/** A message without its advice, and the advice; `null`: it has none. */
+export function splitAdvice(message: string): [fact: string, next: string | null] {
+  const [fact = "", ...next] = message.split(". Next: ");
+  return [fact, next.length === 0 ? null : next.join(". Next: ")];
+}
+
 /** A command up to here stands in its sentence; a longer one has a line of its own, to be copied. */
 const LONGEST_INLINE = 40;
 

@@ -81,8 +81,11 @@ export interface AdviceFacts {
   readonly stop?: string | null;
 }
 
+/** The service has places of its own: those that were given would have no effect there. */
+const WITH_PLACES = ADVISED.filter((name) => name !== "service");
+
 const COMMAND_LINE = new RegExp(
-  String.raw`(?<![\w/.-])pennon (?:${ADVISED.join("|")})(?![\w-])`,
+  String.raw`(?<![\w/.-])pennon (?:${WITH_PLACES.join("|")})(?![\w-])`,
   "g",
 );
 

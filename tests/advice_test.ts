@@ -21,6 +21,7 @@ Deno.test("completeAdvice() puts the user's own options into each command line, 
       `Next: pennon ` +
       `register ${options} --replace --server https://a --token -; or pennon status ${options}, then`,
     ],
+    [pennonCommand("service", "install"), "pennon service install"],
     ["as /etc/pennon does; run pennon as user 5", "as /etc/pennon does; run pennon as user 5"],
     [
       "/opt/pennon run, pennon running, my-pennon run",

@@ -29,6 +29,7 @@ const RIGHTS = { test: [WORLD, "advice on files that this account may not use"] 
 const HANGING = { test: [WORLD, "advice on an agent that hangs"] } as const;
 const STATE = "tests/e2e/advice_state_test.ts";
 const SERVERS = "tests/e2e/advice_server_test.ts";
+const HOSTS = "tests/e2e/advice_host_test.ts";
 const WAITING = {
   test: [STATE, "advice on an event that waits, and is not to be purged"],
 } as const;
@@ -93,8 +94,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["is a symbolic link", MACOS],
     ],
     "src/service/systemd_service.ts": [
-      ["systemd does not run here", { outside: "a service manager that Pennon does not know" }],
-      ["only root can", { outside: "root" }],
+      ["systemd does not run here", { test: [HOSTS, "advice on a host without systemd"] }],
+      ["only root can", { test: [HOSTS, "advice on a service that only root may install"] }],
       ["sudo install -m 0755", { outside: "root" }],
       ["is a symbolic link, not a unit", { test: [SYSTEMD, "install follows no link"] }],
       ["was not written by Pennon", { outside: "root, and the program that wrote the unit" }],
@@ -369,7 +370,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["sudo systemctl disable --now redflag-agent", {
         test: [TAKE_OVER, "takes nothing over while RedFlag's service is active or enabled"],
       }],
-      ["end it, or {}", { outside: "root, and a process of another program" }],
+      ["end it: kill {}", { test: [HOSTS, "advice on a process of RedFlag's agent"] }],
       ["sc.exe stop {}", WINDOWS],
     ],
     "src/identity.ts": [

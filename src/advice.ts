@@ -81,8 +81,11 @@ export interface AdviceFacts {
   readonly stop?: string | null;
 }
 
+/** The service has places of its own: those that were given would have no effect there. */
+const WITH_PLACES = ADVISED.filter((name) => name !== "service");
+
 const COMMAND_LINE = new RegExp(
-  String.raw`(?<![\w/.-])pennon (?:${ADVISED.join("|")})(?![\w-])`,
+  String.raw`(?<![\w/.-])pennon (?:${WITH_PLACES.join("|")})(?![\w-])`,
   "g",
 );
 
@@ -104,6 +107,12 @@ export function completeAdvice(text: string, { values, serverUrl, stop }: Advice
     );
   }
   return completed;
+}
+
+/** A message without its advice, and the advice; `null`: it has none. */
+export function splitAdvice(message: string): [fact: string, next: string | null] {
+  const [fact = "", ...next] = message.split(". Next: ");
+  return [fact, next.length === 0 ? null : next.join(". Next: ")];
 }
 
 /** A command up to here stands in its sentence; a longer one has a line of its own, to be copied. */

@@ -7,6 +7,7 @@ import {
   replaceCommand,
   sameCommand,
   shellWord,
+  splitAdvice,
 } from "../src/advice.ts";
 
 const GIVEN = { values: { config: "/c.toml", "state-dir": "/a b", "log-level": "debug" } };
@@ -20,6 +21,7 @@ Deno.test("completeAdvice() puts the user's own options into each command line, 
       `Next: pennon ` +
       `register ${options} --replace --server https://a --token -; or pennon status ${options}, then`,
     ],
+    [pennonCommand("service", "install"), "pennon service install"],
     ["as /etc/pennon does; run pennon as user 5", "as /etc/pennon does; run pennon as user 5"],
     [
       "/opt/pennon run, pennon running, my-pennon run",
@@ -102,4 +104,14 @@ Deno.test("adviceLines() has a line per step, and one per command that is too lo
     const found = adviceLines(advice).map(({ text, isCommand }) => isCommand ? `> ${text}` : text);
     assertEquals(found, lines);
   }
+});
+
+Deno.test("splitAdvice() cuts a message before its first advice", () => {
+  const rows: [message: string, parts: [string, string | null]][] = [
+    ["Cannot do it: full", ["Cannot do it: full", null]],
+    ["Cannot do it: full. Next: make room", ["Cannot do it: full", "make room"]],
+    ["a. Next: b. Next: c", ["a", "b. Next: c"]],
+    ["", ["", null]],
+  ];
+  for (const [message, parts] of rows) assertEquals(splitAdvice(message), parts);
 });

@@ -113,6 +113,8 @@ async function trySaving({ system: { files }, stateDirectory }: Enrolment): Prom
   }
 }
 
+const REPAIR = "make room on the disk or repair it, and register again";
+
 /**
  * The error for an identity that the disk refused after the server had registered it. The agent deletes
  * itself there again; a server of RedFlag 0.2 leaves that to an administrator.
@@ -127,9 +129,9 @@ async function notSaved(
   const answer = await client.unregister(identity);
   const isDeleted = answer.kind === "ok" || answer.kind === "refused" && answer.status === 404;
   const rest = isDeleted
-    ? `the server has deleted the agent ${agentId} again. Next: repair the disk, and register again`
+    ? `the server has deleted the agent ${agentId} again. Next: ${REPAIR}`
     : `the server still has the agent ${agentId}, which no host runs. Next: delete it in the server's ` +
-      "dashboard, repair the disk, and register again";
+      `dashboard, ${REPAIR}`;
   return new EnrolError(`Cannot register: ${why}; ${rest}`, { cause });
 }
 

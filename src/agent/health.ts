@@ -3,11 +3,14 @@
  * what is degraded is worse than it should be and waits for the morning. docs/operation.md has the list.
  */
 
-import { pennonCommand, registerCommand } from "../advice.ts";
+import { pennonCommand, registerCommand, splitAdvice } from "../advice.ts";
+import { DISK_WORDS, type DiskWords } from "../buffer/disk_words.ts";
+import type { DiskFailure } from "../buffer/store_supervisor.ts";
 import { describeDoubt, describeOperatorAction } from "../connection/operator_words.ts";
 import type { StoredState } from "../loop/state.ts";
 import { saysAgentUnknown } from "../server/answer.ts";
 import { describeKeyFault } from "../server/key_trust.ts";
+import { blamesProxy } from "../system/http.ts";
 import { joinNames } from "../wording.ts";
 import {
   clockBackMs,
@@ -104,8 +107,8 @@ const START = `start it: \`${pennonCommand("run")}\`, or the service of this hos
 function assessAgent(status: Status): HealthReason[] {
   const { identity, identityError, holder, state, nowMs } = status;
   if (identityError !== null) {
-    const [words = "", next] = identityError.split(". Next: ");
-    return [failed("identity_unusable", words, { next: next ?? null })];
+    const [words, next] = splitAdvice(identityError);
+    return [failed("identity_unusable", words, { next })];
   }
   if (identity === null) {
     const next = `\`${registerCommand()}\``;
@@ -216,7 +219,13 @@ function outageWords({ why, status, offline }: Outage): string {
     : `the server answers with errors: ${factOf(why)}`;
 }
 
-function outageAdvice({ status, offline }: Outage): string {
+function outageAdvice({ why, status, offline }: Outage): string {
+  if (blamesProxy(why)) {
+    return `see to the proxy, proxy.http and proxy.https: \`${
+      pennonCommand("doctor")
+    }\` tests it; ` +
+      "events wait meanwhile";
+  }
   if (offline) return "see the network of this host; events wait in the buffer meanwhile";
   return status === null
     ? "see whether the server runs and can be reached from here; events wait meanwhile"
@@ -259,34 +268,35 @@ function assessDisk(status: Status): HealthReason[] {
   const reasons: HealthReason[] = [];
   if (refusal !== null) {
     const runs = holder === null ? "; an agent may run on it without its lock" : "";
-    reasons.push(failed("disk_denied", `${DISK_WORDS["denied"]}: ${refusal}${runs}`, {
+    reasons.push(failed("disk_denied", `${DISK_WORDS.denied.what}: ${refusal}${runs}`, {
       ...lastWrite,
-      next: DISK_ADVICE["denied"] ?? null,
+      next: adviceOnDisk("denied"),
     }));
   } else if (holder !== null && note === null) {
     const code = disk.isFull ? "full" : "refused";
-    const words = `${DISK_WORDS[code]}: the agent could not even write its state to it`;
+    const words = `${wordsOnDisk(code).what}: the agent could not even write its state to it`;
     reasons.push(failed(`disk_${code}`, words, {
       ...holder.since_ms === null
         ? lastWrite
         : { sinceMs: holder.since_ms, sinceIs: "the start of the agent" },
-      next: DISK_ADVICE[code] ?? DISK_ADVICE["denied"] ?? null,
+      next: adviceOnDisk(code),
     }));
   } else if (note !== null && note.disk !== "ok") {
     const atRisk = note.events + note.acknowledgements === 0
       ? ""
       : `; ${note.events} events are in memory alone`;
-    const why = note.why ?? note.disk;
+    const [why, next] = splitAdvice(note.why ?? note.disk);
     reasons.push(
-      failed(`disk_${note.disk}`, `${DISK_WORDS[note.disk] ?? "disk"}: ${why}${atRisk}`, {
+      failed(`disk_${note.disk}`, `${wordsOnDisk(note.disk).what}: ${why}${atRisk}`, {
         ...note.since_ms === null ? lastWrite : { sinceMs: note.since_ms },
-        next: DISK_ADVICE[note.disk] ?? "see the disk of the state directory, and the log",
+        next: next ?? adviceOnDisk(note.disk),
       }),
     );
   } else if (bufferError !== null) {
-    const words = `the buffer cannot be read: ${bufferError}`;
-    reasons.push(degraded("buffer_unreadable", words, {
-      next: holder === null ? START : "see the log of the agent, which salvages a damaged buffer",
+    const [why, next] = splitAdvice(bufferError);
+    reasons.push(degraded("buffer_unreadable", `the buffer cannot be read: ${why}`, {
+      next: next ??
+        (holder === null ? START : "see the log of the agent, which salvages a damaged buffer"),
     }));
   }
   for (const { file, why } of damaged) {
@@ -299,23 +309,16 @@ function assessDisk(status: Status): HealthReason[] {
   return reasons;
 }
 
-const DISK_WORDS: Readonly<Record<string, string>> = {
-  full: "the disk is full",
-  refused: "the disk refuses writes",
-  denied: "the disk is read-only or forbidden",
-  io: "the disk has errors",
-  corrupt: "the buffer is damaged",
-  busy: "another process locks the buffer",
-  gone: "the state directory is gone",
-  held: "the state directory belongs to another agent",
-};
+/** `refused`: the disk refuses writes, and no agent could say why. */
+function wordsOnDisk(code: string): DiskWords {
+  if (code === "refused") return { ...DISK_WORDS.denied, what: "the disk refuses writes" };
+  return Object.hasOwn(DISK_WORDS, code) ? DISK_WORDS[code as DiskFailure] : DISK_WORDS.failed;
+}
 
-const DISK_ADVICE: Readonly<Record<string, string>> = {
-  full: "make room on the disk of the state directory; the agent then goes on by itself, " +
-    "and a restart before that loses what is in memory",
-  denied: "make the state directory writable for the agent's user; it then goes on by itself",
-  held: "stop one of the two agents, or give it a directory of its own with `--state-dir`",
-};
+function adviceOnDisk(code: string): string {
+  const { next, then } = wordsOnDisk(code);
+  return then === null ? next : `${next}; ${then}`;
+}
 
 function assessBuffer({ buffer, limits, state, holder, nowMs }: Status): HealthReason[] {
   if (buffer === null) return [];

@@ -190,6 +190,6 @@ function readVersion(database: Database, newest: number): number {
 function refusal(writer: string): BufferError {
   return new BufferError(
     `Cannot open the buffer: it was written by ${writer}. ` +
-      'Next: run that Pennon, or give this one another "--state-dir"',
+      'Next: run that Pennon. Or: give this one a "--state-dir" of its own, and register it as another agent',
   );
 }

@@ -23,7 +23,7 @@ const CHECK_AFTER_MS = 60_000;
 const CHECK_EVERY_MS = 86_400_000;
 
 /** `gone`: the state directory vanished, and cannot be created. `held`: another agent has it. */
-type DiskFailure = DatabaseErrorReason | "gone" | "held";
+export type DiskFailure = DatabaseErrorReason | "gone" | "held";
 
 /** How the disk takes writes, as of the last try, and what is in memory alone meanwhile. */
 export interface DiskCondition {

@@ -45,7 +45,10 @@ export const runCommand: CliCommand = {
     const secrets = secretsOf(identity);
     secrets.add(config.server.registrationToken ?? "");
     const logFile = openLogFile(system, settings);
-    const stop = describeStop(system.os, stateDirectory, thisHolder(system));
+    // A cycle has ended by the time that somebody reads its log.
+    const stop = given.flags.has("once")
+      ? null
+      : describeStop(system.os, stateDirectory, thisHolder(system));
     const facts = { values: given.values, serverUrl: identity.serverUrl, stop: stop ?? null };
     const complete = (text: string) => completeAdvice(text, facts);
     const log = openLog(system, { config, complete }, { secrets, file: logFile });

@@ -1,12 +1,21 @@
 /** `pennon service`: the agent as a service of this host, installed, removed, shown. */
 
+import { completeAdvice, PLACES } from "../advice.ts";
 import { locations } from "../config/locations.ts";
 import type { Service } from "../service/manager.ts";
 import { hostService } from "../service/service.ts";
 import { SERVICE_STATE_DIRECTORY } from "../service/systemd.ts";
 import { safeJson } from "../strip_controls.ts";
-import type { System } from "../system/system.ts";
-import { type CliCommand, type ExitCode, JSON_OPTION, UsageError } from "./command.ts";
+import { SYSLOG_PRIORITY, type System } from "../system/system.ts";
+import { joinNames } from "../wording.ts";
+import { findAdviceFacts } from "./advice_facts.ts";
+import {
+  type Arguments,
+  type CliCommand,
+  type ExitCode,
+  JSON_OPTION,
+  UsageError,
+} from "./command.ts";
 
 const DEFAULT_LINES = 100;
 const MOST_LINES = 10_000;
@@ -46,15 +55,16 @@ export const serviceCommand: CliCommand = {
   ],
   async run(system, given) {
     const [action] = given.positional;
+    warnOfPlaces(system, given);
     const service = hostService(system, stateDirectoryOf(system));
     const isJson = given.flags.has("json");
     switch (action) {
       case "install":
         if (given.flags.has("print")) system.terminal.print(service.definition().trimEnd());
-        else printDone(system, "install", await service.install(), isJson);
+        else await printDone(system, "install", await service.install(), isJson);
         return 0;
       case "uninstall":
-        printDone(system, "uninstall", await service.uninstall(), isJson);
+        await printDone(system, "uninstall", await service.uninstall(), isJson);
         return 0;
       case "status":
         return await printStatus(system, service, isJson);
@@ -70,14 +80,28 @@ function stateDirectoryOf(system: System): string {
   return system.os === "linux" ? SERVICE_STATE_DIRECTORY : locations(system).stateDirectory;
 }
 
-function printDone(
-  { terminal }: System,
+/** The service has places of its own, and a user who names others would wait for their effect. */
+function warnOfPlaces({ terminal }: System, { values }: Arguments): void {
+  const given = PLACES.filter((name) => values[name] !== undefined).map((name) => `"--${name}"`);
+  if (given.length === 0) return;
+  terminal.printError(
+    `pennon: without effect here: ${joinNames(given)}; the service has its own configuration and ` +
+      "state",
+    SYSLOG_PRIORITY.warning,
+  );
+}
+
+async function printDone(
+  system: System,
   action: "install" | "uninstall",
   done: readonly string[],
   isJson: boolean,
-): void {
-  const answer = { schema: `pennon.service-${action}/1`, done };
-  terminal.print(isJson ? safeJson(answer) : done.join("\n"));
+): Promise<void> {
+  // Without the places that were given: the advice is on the service, which has its own.
+  const facts = await findAdviceFacts(system, {});
+  const lines = done.map((line) => completeAdvice(line, facts));
+  const answer = { schema: `pennon.service-${action}/1`, done: lines };
+  system.terminal.print(isJson ? safeJson(answer) : lines.join("\n"));
 }
 
 async function printStatus(

@@ -99,8 +99,8 @@ async function check(system: System, given: Arguments): Promise<ExitCode> {
     );
     return CHECK_EXITS[health.level];
   } catch (error) {
-    const [why] = (error instanceof Error ? error.message : String(error)).split("\n");
-    terminal.print(`PENNON FAILED - ${why}`);
+    const [why = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    terminal.print(`PENNON FAILED - ${completeAdvice(why, given)}`);
     return 2;
   }
 }

@@ -11,7 +11,13 @@ import { type CommandCounts, REMEMBERED } from "../buffer/journal.ts";
 import { MAX_OWED, OVERFLOW_MAX_BYTES, OVERFLOW_MAX_EVENTS } from "../buffer/overflow_buffer.ts";
 import type { StoredState } from "../loop/state.ts";
 import { stripControls } from "../strip_controls.ts";
-import { type AdviceFacts, adviceLines, completeAdvice, pennonCommand } from "../advice.ts";
+import {
+  type AdviceFacts,
+  adviceLines,
+  completeAdvice,
+  pennonCommand,
+  splitAdvice,
+} from "../advice.ts";
 import type { ColouredWord, Paint } from "./colour.ts";
 import type { Arguments } from "./command.ts";
 import { describeSigning } from "./signing_status.ts";
@@ -320,7 +326,7 @@ function describeDisk(disk: DiskStatus, isRunning: boolean, isVerbose: boolean):
   const { note, bufferError } = disk;
   const lines: StatusLine[] = [];
   const refusal = describeRefusal(disk, isRunning);
-  if (refusal !== null) lines.push(["Disk", `accepts no writes: ${refusal}`]);
+  if (refusal !== null) lines.push(["Disk", `accepts no writes: ${splitAdvice(refusal)[0]}`]);
   else if (note !== null) lines.push(["Disk", "accepts writes"]);
   if (bufferError !== null) lines.push(["Buffer", `unreadable: ${bufferError}`]);
   if (isRunning && (isVerbose || refusal !== null)) lines.push(["In memory", describeMemory(note)]);

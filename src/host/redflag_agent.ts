@@ -127,8 +127,14 @@ async function readWord({ runCommand }: Host, argv: readonly string[]): Promise<
 /** Its name as the kernel has it, which cuts names after 15 characters. */
 const PROCESS_NAME = "redflag-agent";
 
-/** So many processes are looked at with one program. */
-const PROCESSES_AT_ONCE = 2_000;
+/**
+ * The beginning of its `/proc/<id>/stat`, proc_pid_stat(5). A process can name itself, but not so long that
+ * its name would hold such a line. One that has ended and is not yet waited for (Z) uses nothing.
+ */
+const PROCESS_STAT = new RegExp(`^(\\d+) \\(${PROCESS_NAME}\\) (?!Z)`, "m");
+
+/** So many processes are looked at with one program; a line has some 300 bytes, and 1,000 at most. */
+const PROCESSES_AT_ONCE = 1_000;
 const MAX_PROCESS_OUTPUT_BYTES = 1_048_576;
 
 /** By the names in `/proc`, where a process of a container stands as well. */
@@ -138,15 +144,16 @@ async function findProcess(host: Host): Promise<RedflagActivity> {
     const names = await files.list("list the processes", "/proc");
     const ids = names.filter((name) => /^\d+$/.test(name));
     for (let from = 0; from < ids.length; from += PROCESSES_AT_ONCE) {
-      const paths = ids.slice(from, from + PROCESSES_AT_ONCE).map((id) => `/proc/${id}/comm`);
+      const paths = ids.slice(from, from + PROCESSES_AT_ONCE).map((id) => `/proc/${id}/stat`);
       // Through a program: Deno opens nothing below /proc. A process that has ended is no failure.
       const { stdout } = await runCommand(["/usr/bin/cat", ...paths], {
         timeoutMs: PROGRAM_MS,
         maxOutputBytes: MAX_PROCESS_OUTPUT_BYTES,
       });
-      if (!stdout.split("\n").includes(PROCESS_NAME)) continue;
+      const [, id] = PROCESS_STAT.exec(stdout) ?? [];
+      if (id === undefined) continue;
       const fact = `a process "${PROCESS_NAME}" runs`;
-      return { kind: "runs", fact, remedy: `end it, or ${LINUX_REMEDY}` };
+      return { kind: "runs", fact, remedy: `end it: kill ${id}. Or: ${LINUX_REMEDY}` };
     }
     return { kind: "stopped" };
   } catch (error) {

@@ -1,6 +1,7 @@
 /** One check-in: reports the host's condition and receives the server's commands. */
 
-import { pennonCommand } from "../advice.ts";
+import { pennonCommand, splitAdvice } from "../advice.ts";
+import { DISK_WORDS } from "../buffer/disk_words.ts";
 import type { CommandJournal, Unconfirmed } from "../buffer/journal.ts";
 import type { Log } from "../log.ts";
 import { DatabaseError } from "../system/database.ts";
@@ -80,11 +81,11 @@ export function checkDisk({ journal }: Pick<CheckInDeps, "journal">): void {
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     const { message, reason } = error;
+    const [fact, ownAdvice] = splitAdvice(message);
+    const next = ownAdvice ??
+      `${DISK_WORDS[reason].next}; \`${pennonCommand("doctor")}\` shows whether it accepts writes`;
     throw new Error(
-      `Cannot check in: the disk cannot store commands (${reason}): ${message}. ` +
-        `Next: free space, or repair the disk; ${
-          pennonCommand("status")
-        } shows whether it accepts writes`,
+      `Cannot check in: the disk cannot store commands (${reason}): ${fact}. Next: ${next}`,
       { cause: error },
     );
   }

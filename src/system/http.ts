@@ -58,8 +58,8 @@ export interface HttpResponse {
  * `offline`: nothing left this host (no link, no route, no resolver). `dns`: the name does not resolve.
  * `refused`: nothing listens on the port. `tls`: no trust. `timeout`: a limit of the request was reached.
  * `cut_off`: the connection ended before the answer did. `malformed`: the answer is not HTTP.
- * `too_large`: a body of more than `maxBodyBytes`, or too much around it. `proxy`: the proxy refuses.
- * `aborted`: the request's signal.
+ * `too_large`: a body of more than `maxBodyBytes`, or too much around it. `proxy`: the proxy refuses, or
+ * is not there. `aborted`: the request's signal.
  */
 export type HttpErrorReason =
   | "offline"
@@ -77,6 +77,11 @@ export type HttpErrorReason =
 export class HttpError extends ReasonedError<HttpErrorReason> {
   /** Precedes the message in stack traces. */
   override readonly name = "HttpError";
+}
+
+/** Whether the text of an `HttpError` blames the proxy. */
+export function blamesProxy(why: string): boolean {
+  return /(?:^|: )the proxy\b/.test(why);
 }
 
 /** Sends a request and reads the whole answer; throws `HttpError` and nothing else. */

@@ -130,15 +130,15 @@ Deno.test("takeOver() finds the configuration in each place, newest layout first
 
 Deno.test("takeOver() asks no server while RedFlag's agent may run, or an agent of this directory", async () => {
   const { system, requests, enrolment } = await setUp();
-  system.files.texts.set("/proc/17/comm", "");
+  system.files.texts.set("/proc/17/stat", "");
   system.runCommand = () =>
-    Promise.resolve({ code: 0, stdout: "redflag-agent\n", stderr: "", truncated: false });
+    Promise.resolve({ code: 0, stdout: "17 (redflag-agent) S 1\n", stderr: "", truncated: false });
   const error = await assertRejects(() => takeOver(enrolment, NEWEST), EnrolError);
   assertMatch(
     error.message,
-    /a process "redflag-agent" runs\. Next: .*disable --now redflag-agent/,
+    /a process "redflag-agent" runs\. Next: .*kill 17.*disable --now redflag-agent/,
   );
-  system.files.texts.delete("/proc/17/comm");
+  system.files.texts.delete("/proc/17/stat");
   const lock = await acquireInstanceLock(system, "/state", "run");
   await assertRejects(
     () => whileTimePasses(system.clock, () => takeOver(enrolment, null)),

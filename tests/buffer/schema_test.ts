@@ -166,7 +166,7 @@ Deno.test("migrate() and hasTables() refuse what an unreleased Pennon wrote", ()
       CREATE TABLE taken_over (number INTEGER PRIMARY KEY);
       PRAGMA user_version = ${version}`);
     const before = schemaOf(database);
-    const refusal = `Pennon (schema ${version}). Next: run that Pennon, or give this one another`;
+    const refusal = `Pennon (schema ${version}). Next: run that Pennon. Or: give this one a`;
     assertThrows(() => migrate(database), BufferError, refusal);
     assertThrows(() => hasTables(database), BufferError, refusal);
     assertEquals(schemaOf(database), before);

@@ -112,7 +112,10 @@ Deno.test("register deletes the agent on the server if the disk refuses its iden
   assertEquals(code, 1);
   assertStringIncludes(err, "Cannot save the identity");
   assertEquals(server.requests.map(({ method }) => method), ["POST", "DELETE"]);
-  assertStringIncludes(err, "the server has deleted the agent a1 again. Next: repair the disk");
+  assertStringIncludes(
+    err,
+    "the server has deleted the agent a1 again. Next: make room on the disk",
+  );
 });
 
 Deno.test("register names the agent that a server keeps although the disk refused its identity", async () => {

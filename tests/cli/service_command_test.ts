@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { systemdUnit } from "../../src/service/systemd.ts";
 import { FakeSystem } from "../fakes/system.ts";
 import { runCli } from "./run_cli.ts";
@@ -57,6 +57,59 @@ Deno.test("service logs prints as many lines as were asked for", async () => {
     assertEquals((await runCli(system, "service", "logs", `--lines=${lines}`)).code, 2, lines);
   }
   assertEquals(asked.length, 2);
+});
+
+Deno.test("service logs prints the lines of the journal, or why there are none", async () => {
+  const system = host();
+  const journal = (stdout: string) => {
+    system.runCommand = () => Promise.resolve({ code: 0, stdout, stderr: "", truncated: false });
+  };
+  journal("2026-11-30 INFO agent started\n2026-11-30 INFO checked in\n");
+  const two = await runCli(system, "service", "logs");
+  assertEquals([two.code, two.err], [0, ""]);
+  assertEquals(two.out.trimEnd().split("\n").length, 2);
+  assertMatch(two.out, /^2026-11-30 INFO agent started\n2026-11-30 INFO checked in\n/);
+  journal("");
+  const user = await runCli(system, "service", "logs");
+  assertEquals([user.code, user.out], [1, ""]);
+  assertMatch(
+    user.err,
+    /no line of pennon.service that this user may read\. Next: sudo pennon service logs$/m,
+  );
+  system.machine = { ...system.machine, userId: () => 0 };
+  const root = await runCli(system, "service", "logs");
+  assertEquals(root.err, "pennon: Cannot read the journal: it holds no line of pennon.service\n");
+  system.files.texts.clear();
+  const elsewhere = await runCli(system, "service", "logs");
+  assertMatch(elsewhere.err, /systemd does not run here\. Next: .* or set log\.file/);
+});
+
+Deno.test("service install names the server of the configuration or of the environment, where one is known", async () => {
+  const install = async (...words: string[]) => {
+    const system = host();
+    system.executable = "/usr/local/bin/pennon";
+    system.files.texts.set(system.executable, "");
+    system.machine = { ...system.machine, userId: () => 0 };
+    return { system, run: () => runCli(system, "service", "install", ...words) };
+  };
+  const unknown = await install();
+  const next = (server: string) =>
+    `Next: sudo pennon register --server ${server} --token TOKEN && sudo pennon service install`;
+  assertStringIncludes((await unknown.run()).out, next("URL"));
+  const environment = await install();
+  environment.system.environment.set("PENNON_SERVER_URL", "https://a.test");
+  assertStringIncludes((await environment.run()).out, next("https://a.test"));
+  const file = await install("--json");
+  file.system.files.texts.set("/etc/pennon/config.toml", '[server]\nurl = "https://b.test"\n');
+  assertStringIncludes(JSON.parse((await file.run()).out).done.at(-1), next("https://b.test"));
+  // The service would not find what is registered elsewhere.
+  const places = await install("--state-dir", "/elsewhere");
+  const { out, err } = await places.run();
+  assertStringIncludes(out, next("URL"));
+  assertEquals(
+    err,
+    'pennon: without effect here: "--state-dir"; the service has its own configuration and state\n',
+  );
 });
 
 Deno.test("service refuses words that it does not know, with exit code 2", async () => {

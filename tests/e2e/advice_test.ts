@@ -4,76 +4,16 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Program, script } from "../../tools/program.ts";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
-import { type Ended, EXECUTABLE, type Host, onHost, TOKEN, within } from "./harness.ts";
+import { advised, follow, isWell, nextStep, ONCE, take } from "./advice.ts";
+import { type Host, onHost, TOKEN } from "./harness.ts";
 
 const AGE_02 = { age: "0.2" } as const;
-const ONCE = ["run", "--once", "--log-format", "json"];
-
-/** What a user puts in the place of the words in capitals. */
-type Fills = Readonly<Record<string, string>>;
-
-/** The first command line of `pennon NAME` in a text, as words. */
-function advised(host: Host, text: string, name: string, fills: Fills = {}): string[] {
-  const own = `--config ${host.folder}/config.toml --state-dir ${host.stateDirectory}`;
-  const found = new RegExp(`pennon ${name}[^\`;,\\n"]*`).exec(text)?.[0];
-  assert(found !== undefined, `no "pennon ${name}" in: ${text}`);
-  assertStringIncludes(found, own, "the options that the user gave");
-  const [line = ""] = found.split(/ (?:to|with|shows|which) /);
-  return line.trim().split(" ").slice(1).map((word) => fills[word] ?? word);
-}
-
-/** Runs exactly these words: the advice brings the options of its host along. */
-async function take(words: readonly string[], input = ""): Promise<Ended> {
-  let out = "";
-  let err = "";
-  const argv: [string, ...string[]] = EXECUTABLE === undefined
-    ? script("main.ts", ...words)
-    : [EXECUTABLE, ...words];
-  const program = new Program({
-    argv,
-    input,
-    onLine: (line, stream) => {
-      if (stream === "stdout") out += `${line}\n`;
-      else err += `${line}\n`;
-    },
-  });
-  const { code } = await within(program.ended, `pennon ${words.join(" ")}`);
-  return { code, out, err };
-}
-
-/** Takes the advice, which has to succeed. */
-async function follow(
-  host: Host,
-  { text, name, fills = {}, input = "" }: {
-    text: string;
-    name: string;
-    fills?: Fills;
-    input?: string;
-  },
-): Promise<void> {
-  const words = advised(host, text, name, fills);
-  const { code, err } = await take(words, input);
-  assertEquals(code, 0, `pennon ${words.join(" ")}: ${err}`);
-}
-
-async function isWell(host: Host): Promise<void> {
-  const { code, err } = await host.pennon(ONCE);
-  assertEquals(code, 0, err);
-}
 
 async function setServer(host: Host, url: string): Promise<void> {
   const path = `${host.folder}/config.toml`;
   const text = (await Deno.readTextFile(path)).replace(/\[server\]\nurl = .*\n/, "");
   await Deno.writeTextFile(path, `[server]\nurl = "${url}"\n${text}`);
-}
-
-/** What an operator reads in the log: the next step of the line that calls for one. */
-function nextStep({ err }: Ended): string {
-  const line = err.split("\n").find((text) => text.includes("connection.operator_required"));
-  assert(line !== undefined, err);
-  return String(JSON.parse(line)["next_step"]);
 }
 
 const onUnix = { ignore: Deno.build.os === "windows" };

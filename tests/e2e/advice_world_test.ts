@@ -8,44 +8,11 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Authority } from "../real/certificates.ts";
 import { lacks } from "../real/lacks.ts";
 import { startRefserver } from "../../tools/refserver/refserver.ts";
-import { type Host, onHost, restartRefserver, TOKEN, within } from "./harness.ts";
+import { isMended, ONCE, setConfig, WITHOUT_NETWORK, WITHOUT_RIGHTS, wrapped } from "./advice.ts";
+import { onHost, restartRefserver, TOKEN } from "./harness.ts";
 
-const ONCE = ["run", "--once", "--log-format", "json"];
 const onLinux = Deno.build.os === "linux";
 const isRoot = onLinux && Deno.uid() === 0;
-
-/** Root that may read and write no more than the modes of the files allow it. */
-const WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] as const;
-/** A network of its own, with nothing in it, not even the loopback interface. */
-const WITHOUT_NETWORK = ["unshare", "--net"] as const;
-
-type Wrap = readonly [string, ...string[]];
-
-async function wrapped(host: Host, wrap: Wrap, words: readonly string[]) {
-  const lines: string[] = [];
-  const program = host.start(words, { wrap, onLine: (line) => void lines.push(line) });
-  const { code } = await within(program.ended, words.join(" "));
-  return { code, said: lines.join("\n") };
-}
-
-async function setConfig(host: Host, text: string): Promise<void> {
-  await Deno.writeTextFile(`${host.folder}/config.toml`, text);
-}
-
-/** Refused with this advice, mended as it says, and then it works. */
-async function isMended(
-  host: Host,
-  words: readonly string[],
-  advice: string,
-  mend: () => Promise<readonly string[] | void>,
-): Promise<void> {
-  const refused = await host.pennon(words, TOKEN);
-  assert(refused.code !== 0, `${advice}: ${refused.out}`);
-  assertStringIncludes(refused.err, advice);
-  const better = await mend() ?? words;
-  const fine = await host.pennon(better, TOKEN);
-  assertEquals(fine.code, 0, `${advice}: ${fine.err}`);
-}
 
 const registering = (url: string) => ["register", "--replace", "--server", url, "--token", "-"];
 

@@ -42,6 +42,16 @@ export class NetworkNamespace implements AsyncDisposable {
     await ip(...inside, "link", "set", this.#links[end], state);
   }
 
+  /** Plays a firewall that drops what goes to this host: it leaves for a station that nobody is. */
+  async setDropping(isDropping: boolean): Promise<void> {
+    const link = ["dev", this.#links.inside];
+    const inside = ["-n", this.name, "neighbour"];
+    if (isDropping) {
+      const nobody = ["lladdr", "02:00:00:00:00:01", "nud", "permanent"];
+      await ip(...inside, "replace", this.hostAddress, ...nobody, ...link);
+    } else await ip(...inside, "delete", this.hostAddress, ...link);
+  }
+
   /** Takes it all away; its links go with it. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {

@@ -191,7 +191,7 @@ Deno.test("one version back leaves a migrated buffer alone and says so; nothing 
     const back = installation.start();
     await host.until("check-in", () => host.checkIns() > 0);
     const said = await back.waitFor("words", (line) => line.includes(writer));
-    assertStringIncludes(said, 'give this one another \\"--state-dir\\"');
+    assertStringIncludes(said, 'give this one a \\"--state-dir\\" of its own');
     assertStringIncludes(await installation.output("status"), writer);
     await installation.stop(back);
     // A command that could not be recorded was not started, and its report of before is not sent.

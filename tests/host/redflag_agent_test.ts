@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   findRedflagActivity,
   findRedflagUser,
@@ -23,15 +23,19 @@ function hostWith(os: Os, programs: Record<string, Played>, processes: string[] 
     system.files.texts.set(SYSTEMCTL, "");
     system.files.texts.set("/run/systemd/system/x", "");
   }
-  processes.forEach((_, index) => system.files.texts.set(`/proc/${index + 1}/comm`, ""));
-  system.files.texts.set("/proc/self/comm", "");
+  processes.forEach((_, index) => system.files.texts.set(`/proc/${index + 1}/stat`, ""));
+  system.files.texts.set("/proc/self/stat", "");
   const ran: string[] = [];
   system.runCommand = (argv) => {
     const line = argv.join(" ");
     ran.push(line);
     if (argv[0] === "/usr/bin/cat") {
-      const names = argv.slice(1).map((path) => processes[Number(path.split("/")[2]) - 1]);
-      return result([names.map((name) => `${name}\n`).join(""), 1]);
+      const lines = argv.slice(1).map((path) => {
+        const id = Number(path.split("/")[2]);
+        const [name = "", state = "S"] = (processes[id - 1] ?? "").split(" ");
+        return `${id} (${name}) ${state} 1 ${id} ${id} 0 -1 4194560\n`;
+      });
+      return result([lines.join(""), 1]);
     }
     return result(programs[line] ?? new CommandError("Cannot run", { reason: "not_found" }));
   };
@@ -96,11 +100,21 @@ Deno.test("findRedflagActivity() finds a process without a service", async () =>
       const { system } = hostWith("linux", programs, processes);
       const found = await findRedflagActivity(system);
       assert(found.kind === "runs" && found.fact.includes("process"), JSON.stringify(found));
+      const id = processes.indexOf("redflag-agent") + 1;
+      assertStringIncludes(
+        found.remedy,
+        `end it: kill ${id}. Or: stop it for good: sudo systemctl`,
+      );
     }
+  }
+  // One that has ended, and one that is called alike.
+  for (const name of ["redflag-agent Z", "redflag-agents", "(redflag-agent"]) {
+    const { system } = hostWith("linux", {}, [name]);
+    assertEquals(await findRedflagActivity(system), { kind: "stopped" }, name);
   }
   const { system, ran } = hostWith("linux", {}, many.slice(0, -1));
   assertEquals(await findRedflagActivity(system), { kind: "stopped" });
-  assertEquals(ran.length, 2); // 2,000 processes with one program.
+  assertEquals(ran.length, 3); // 1,000 processes with one program.
 });
 
 Deno.test("findRedflagActivity() says what it could not ask", async () => {

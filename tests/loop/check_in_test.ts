@@ -229,6 +229,11 @@ Deno.test("checkDisk() says what the disk would not do, and hides no mistake of 
     Error,
     "Cannot check in: the disk cannot store commands (full): Cannot change database: full. Next:",
   );
+  const fault = "Cannot open the buffer: it is another's. Next: run that one";
+  const other = new DatabaseError(fault, { reason: "failed" });
+  const { message } = assertThrows(() => checkDisk({ journal: journal(other) }), Error);
+  // One advice, the one that knows more.
+  assertEquals(message, `Cannot check in: the disk cannot store commands (failed): ${fault}`);
   assertThrows(() => checkDisk({ journal: journal(new TypeError("oops")) }), TypeError, "oops");
 });
 

@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
+import {
+  blamesProxy,
+  HttpError,
+  type HttpErrorReason,
+  type HttpRequest,
+} from "../../src/system/http.ts";
 import { inTime, type TextSender, textSender } from "./http_peer.ts";
 
 /** A TCP server on loopback: what it was sent, and what it does with each connection. */
@@ -306,3 +311,22 @@ Deno.test("asks a proxy for a tunnel for https, and tells when that is refused",
     await assertFails(send, { url: "https://server.invalid/", proxyUrl: wire.url }, "proxy");
     assert(wire.heard[0]?.startsWith("CONNECT server.invalid:443 HTTP/1.1\r\n"));
   }));
+
+Deno.test("blames the proxy where that is not there, and shows no password of it", async () => {
+  const send = textSender();
+  for (const scheme of ["http", "https"]) {
+    for (
+      const [proxyUrl, fact] of [
+        ["http://user:secret@127.0.0.1:1", "the proxy 127.0.0.1:1: connection refused"],
+        ["http://user:secret@proxy.invalid:3128", "the proxy proxy.invalid:3128: no such name"],
+      ] as const
+    ) {
+      const parts = { url: `${scheme}://server.invalid/`, proxyUrl };
+      const error = await assertRejects(() => send(request(parts)), HttpError);
+      // A host without a network has no name service either.
+      if (error.reason === "offline" && fact.endsWith("name")) continue;
+      assertEquals(error.message, `Cannot reach "server.invalid": ${fact}`);
+      assertEquals([error.reason, blamesProxy(error.message)], ["proxy", true]);
+    }
+  }
+});

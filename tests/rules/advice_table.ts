@@ -14,7 +14,6 @@ export type Taken =
 
 const WINDOWS = { outside: "Windows, its policies and its App Installer" } as const;
 const MACOS = { outside: "macOS" } as const;
-const SERVER = { outside: "the server, its address or the network" } as const;
 const NOT_REGISTERED = { situation: "a host that is not registered" } as const;
 const OWNERS = "tests/e2e/owners_test.ts";
 const HOOKS = "tests/e2e/hooks_test.ts";
@@ -28,6 +27,18 @@ const REGISTRATION = { test: [WORLD, "advice on a registration: the server"] } a
 const CERTIFICATES = { test: [WORLD, "advice on certificates, keys and TLS"] } as const;
 const RIGHTS = { test: [WORLD, "advice on files that this account may not use"] } as const;
 const HANGING = { test: [WORLD, "advice on an agent that hangs"] } as const;
+const STATE = "tests/e2e/advice_state_test.ts";
+const SERVERS = "tests/e2e/advice_server_test.ts";
+const HOSTS = "tests/e2e/advice_host_test.ts";
+const WAITING = {
+  test: [STATE, "advice on an event that waits, and is not to be purged"],
+} as const;
+const AGENTS_DISK = { test: [STATE, "advice on a running agent's disk"] } as const;
+const NO_ROOM = { test: [STATE, "advice on a buffer that has no room"] } as const;
+const NOT_KEPT = { test: [STATE, "advice on a registration that the disk did not keep"] } as const;
+const VERSION = { test: [STATE, "advice on a buffer of another version"] } as const;
+const TOKENS = { test: [SERVERS, "advice on tokens that are refused"] } as const;
+const OUTAGE = { test: [SERVERS, "advice in an outage"] } as const;
 const TAKE_OVER = "tests/e2e/take_over_test.ts";
 
 /** By file: a part of the text that no other text of the file has, and who takes it. */
@@ -60,12 +71,16 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     ],
     "src/doctor/server_checks.ts": [
       ["correct the name in server.url", { test: [DOCTOR, "a name that does not resolve"] }],
-      ["look at this host's name service", { outside: "the host's name service and network" }],
-      ["see that the server runs", SERVER],
+      ["look at this host's name service", {
+        test: [SERVERS, "advice on the network of this host"],
+      }],
+      ["see that the server runs", {
+        outside: "a network that refuses in another way than those that have words of their own",
+      }],
       ["look whether the server speaks TLS", {
         test: [DOCTOR, "plain HTTP where TLS is expected"],
       }],
-      ["look at the server's own log", SERVER],
+      ["look at the server's own log", { test: [SERVERS, "advice on a server's health"] }],
     ],
     "src/doctor/local_checks.ts": [
       ["move it away", { test: [DOCTOR, "doctor: a state directory that is a file"] }],
@@ -79,8 +94,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["is a symbolic link", MACOS],
     ],
     "src/service/systemd_service.ts": [
-      ["systemd does not run here", { outside: "a service manager that Pennon does not know" }],
-      ["only root can", { outside: "root" }],
+      ["systemd does not run here", { test: [HOSTS, "advice on a host without systemd"] }],
+      ["only root can", { test: [HOSTS, "advice on a service that only root may install"] }],
       ["sudo install -m 0755", { outside: "root" }],
       ["is a symbolic link, not a unit", { test: [SYSTEMD, "install follows no link"] }],
       ["was not written by Pennon", { outside: "root, and the program that wrote the unit" }],
@@ -147,8 +162,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["then run `{}` to remove its tokens here", {
         situation: "a server that lets no agent delete itself",
       }],
-      ["the server has deleted the agent", { outside: "the disk" }],
-      ["which no host runs. Next: delete it", { outside: "the disk, and the server's dashboard" }],
+      ["the server has deleted the agent", NOT_KEPT],
+      ["which no host runs. Next: delete it", NOT_KEPT],
       ["its commands will be refused. Next: `{}`", { situation: "a key that is not the server's" }],
       [". Next: {}", "frame"],
       ["see that this host has a network", {
@@ -157,11 +172,13 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see that the server's address is spelt right", REGISTRATION],
       ["see that the server runs", REGISTRATION],
       ["see that the server speaks https", CERTIFICATES],
-      ["see that no firewall is between", { outside: "a firewall that drops packets" }],
+      ["see that no firewall is between", {
+        test: [SERVERS, "advice on a server that does not answer"],
+      }],
       ["see that the address begins with", CERTIFICATES],
       ["see that the address is a RedFlag server's", REGISTRATION],
       ["see to proxy.http and proxy.https", {
-        outside: "a server on another host: none on this one is behind a proxy",
+        test: [SERVERS, "advice on a proxy that does not work"],
       }],
       ["finish the server's setup in a browser", {
         test: [
@@ -174,23 +191,27 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see the server's own log", REGISTRATION],
     ],
     "src/agent/health.ts": [
-      [". Next: ", "frame"],
       ["see its log, then `{}`", {
         test: [DOCTOR, "doctor: names, ports and answers of a server that is none"],
       }],
+      ["see to the proxy, proxy.http", { test: [SERVERS, "advice on a proxy that does not work"] }],
+      ["see the network of this host", OUTAGE],
+      ["see whether the server runs", OUTAGE],
+      ["see the server's own log; events", OUTAGE],
       ["see the server; `{}` tries at once", {
         test: ["tests/e2e/binding_test.ts", '"breaker", "reset", "connection"'],
       }],
       ["restart the agent if it says nothing", HANGING],
       ["see docs/security.md", { outside: "whoever sends commands in the server's name" }],
-      ["see the disk of the state directory", { outside: "the disk" }],
       ["which salvages a damaged buffer", { situation: "a damaged buffer" }],
       ["then requeue or purge them", {
         test: ["tests/cli/events_command_test.ts", "events requeue makes one dead letter pending"],
       }],
-      ["mend the connection; a larger buffer", SERVER],
-      ["see the log for `server failed on a report`", SERVER],
-      ["see the time service of this host", { outside: "the clock of the host" }],
+      ["mend the connection; a larger buffer", NO_ROOM],
+      ["see the log for `server failed on a report`", {
+        test: [STATE, "advice on a delivery that is late"],
+      }],
+      ["see the time service of this host", { test: [STATE, "advice on a clock that went back"] }],
       ["name some in scanners.enabled", { test: [DOCTOR, NO_MANAGER] }],
       ["the package manager of this host is not among them", { test: [DOCTOR, NO_MANAGER] }],
       ["`{}` shows what is wrong; then `{}`", {
@@ -229,15 +250,17 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["no configuration of RedFlag's agent where that keeps it", {
         situation: "RedFlag's configuration is in no usual place",
       }],
-      ["look at the server's log and database", SERVER],
+      ["look at the server's log and database", {
+        test: [SERVERS, "advice on an identity of RedFlag's agent that is refused"],
+      }],
     ],
     "src/agent/create_client.ts": [["to a server behind a proxy", {
-      outside: "a server on another host: none on this one is behind a proxy",
+      test: [SERVERS, "advice on a certificate of this host behind a proxy"],
     }]],
     "src/agent/redflag_config.ts": [
       ["that agent was never registered", { situation: "RedFlag's agent was never registered" }],
       ["does not verify its server's certificate", {
-        outside: "an authority of the operator's own",
+        test: [SERVERS, "advice on RedFlag's agent that did not verify its server"],
       }],
     ],
     "src/cli/status_text.ts": [
@@ -287,25 +310,46 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       }],
     ],
     "src/cli/command_setup.ts": [["but server.url is", { situation: "server.url has changed" }]],
-    "src/cli/events_command.ts": [["Cannot purge event", { outside: "the server's answer" }]],
+    "src/cli/events_command.ts": [["Cannot purge event", WAITING]],
     "src/buffer/store.ts": [
       ["is damaged. Next: start the agent", { situation: "a damaged buffer" }],
-      ["no right to write", { outside: "another account" }],
+      ["no right to write", {
+        test: [STATE, "advice on a buffer that this account may not write"],
+      }],
     ],
     "src/buffer/schema.ts": [
       ["written by an older Pennon", {
         test: ["tests/buffer/schema_test.ts", "brings a whole database from any version"],
       }],
-      ["it was written by {}. Next: run that Pennon", { outside: "another version of Pennon" }],
+      ["it was written by {}. Next: run that Pennon", VERSION],
     ],
-    "src/loop/check_in.ts": [["the disk cannot store commands", { outside: "the disk" }]],
+    "src/buffer/disk_words.ts": [
+      ["make room on the disk", AGENTS_DISK],
+      ["make the state directory writable", AGENTS_DISK],
+      ["the kernel's log", { outside: "the hardware of the disk" }],
+      ["which salvages a damaged buffer", { situation: "a damaged buffer" }],
+      ["end the program that has buffer.sqlite open", {
+        test: [STATE, "advice on a buffer that another program locks"],
+      }],
+      ["see why it cannot be made again", {
+        outside: "what is above the state directory, which nobody could read its status from",
+      }],
+      ["stop one of the two agents", { situation: "a second agent" }],
+      ["see the log of the agent", VERSION],
+    ],
+    "src/loop/check_in.ts": [["the disk cannot store commands", "frame"], [
+      "shows whether it accepts writes",
+      { test: [STATE, "advice on a disk that cannot store commands"] },
+    ]],
     "src/connection/operator_words.ts": [
       ["see whether the agent is in the server's dashboard", { test: [DOCTOR, NOT_ACCEPTED] }],
-      ["see the server's log and database; if it goes on", SERVER],
+      ["see the server's log and database; if it goes on", TOKENS],
       ["stop the agent, then run `{}`", { situation: "the identity is corrupt" }],
       ["delete the agent in the server's dashboard, {}", "frame"],
-      ["look at the server's log and database first", SERVER],
-      ["restore the agent's row", SERVER],
+      ["look at the server's log and database first", TOKENS],
+      ["restore the agent's row", {
+        test: [SERVERS, "advice on an agent that the server has lost"],
+      }],
       ["look at the proxy in between", {
         test: [WORLD, "advice on a server that refuses without a reason"],
       }],
@@ -326,7 +370,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["sudo systemctl disable --now redflag-agent", {
         test: [TAKE_OVER, "takes nothing over while RedFlag's service is active or enabled"],
       }],
-      ["end it, or {}", { outside: "root, and a process of another program" }],
+      ["end it: kill {}", { test: [HOSTS, "advice on a process of RedFlag's agent"] }],
       ["sc.exe stop {}", WINDOWS],
     ],
     "src/identity.ts": [

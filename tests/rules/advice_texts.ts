@@ -7,14 +7,14 @@ const NAMES =
   /^(?:next|remedy|next_step|BY_REASON|REPLACE|REGISTER_AGAIN|[A-Z_]*(?:ADVICE|REMEDY|HINT))$/;
 
 /** Functions that return advice. */
-const FUNCTIONS = /^(?:adviceOn|byStatus|describeMove|rebind)$/;
+const FUNCTIONS = /^(?:adviceOn|outageAdvice|byStatus|describeMove|rebind)$/;
 
 /** Files whose constants in capitals are the advice of a table of failures. */
 const TABLES = /(?:winget\/program|winupdate\/failure)\.ts$/;
 
 /** What a source with advice has somewhere. */
 const CANDIDATE =
-  /Next: |then run `|\b(?:next|remedy|next_step)\b\s*[:=]|ADVICE|REMEDY|HINT|BY_REASON|\b(?:adviceOn|byStatus|describeMove|rebind)\(/;
+  /Next: |then run `|\b(?:next|remedy|next_step)\b\s*[:=]|ADVICE|REMEDY|HINT|BY_REASON|\b(?:adviceOn|outageAdvice|byStatus|describeMove|rebind)\(/;
 
 interface Node {
   readonly type: string;

@@ -9,6 +9,7 @@ import type { WholeAnswer } from "./answer.ts";
 import { AbandonedSockets, HttpConnection, type Stream, type Unanswered } from "./connection.ts";
 import { SocketPoll } from "./socket_poll.ts";
 import {
+  classifyFailure,
   Deadline,
   describeFailure,
   encodeHead,
@@ -230,14 +231,26 @@ async function openTcp(
   url: URL,
   deadline: Deadline,
 ): Promise<Deno.TcpConn> {
-  const first = proxyUrl === undefined ? url : new URL(proxyUrl);
-  const tcp = await connectTcp({ hostname: bareHost(first), port: portOf(first) });
+  const tcp = proxyUrl === undefined
+    ? await connectTcp({ hostname: bareHost(url), port: portOf(url) })
+    : await connectToProxy(new URL(proxyUrl));
   deadline.guard(() => closeQuietly(tcp));
   tcp.setNoDelay();
   // Without keep-alive, a socket waits for ever for a peer that has silently died.
   tcp.setKeepAlive();
   if (proxyUrl !== undefined && url.protocol === "https:") await tunnel(tcp, proxyUrl, url);
   return tcp;
+}
+
+/** A proxy that is not there is the proxy's fault, not the server's; a network that is not, is neither's. */
+async function connectToProxy(url: URL): Promise<Deno.TcpConn> {
+  try {
+    return await connectTcp({ hostname: bareHost(url), port: portOf(url) });
+  } catch (error) {
+    const [reason, fact] = classifyFailure(error);
+    if (reason === "offline") throw error;
+    throw new HttpError(`the proxy ${url.host}: ${fact}`, { reason: "proxy", cause: error });
+  }
 }
 
 /** Asks a proxy for a tunnel (RFC 9110, section 9.3.6). */

@@ -174,10 +174,14 @@ export function describeFailure(
   if (endedBy === "abort") return fail("aborted", "stopped");
   if (endedBy === "timeout") return fail("timeout", "no answer in time");
   if (error instanceof HttpError) return fail(error.reason, error.message);
+  return fail(...classifyFailure(error));
+}
+
+/** What any other error than the port's own means, and the fact for its message. */
+export function classifyFailure(error: unknown): [reason: HttpErrorReason, fact: string] {
   const message = error instanceof Error ? error.message : String(error);
   const known = FAILURES.find(([pattern]) => pattern.test(message));
-  if (!known) return fail("cut_off", message);
+  if (!known) return ["cut_off", message];
   const [, reason, fact] = known;
-  const detail = reason === "tls" ? `${fact} (${message})` : fact || "connection cut off";
-  return fail(reason, detail);
+  return [reason, reason === "tls" ? `${fact} (${message})` : fact || "connection cut off"];
 }

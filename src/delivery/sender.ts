@@ -33,10 +33,10 @@ import {
 } from "./failure_attribution.ts";
 import {
   afterGoodCheckIn,
-  afterReport,
   asReportFailure,
   mayHaveArrived,
-  type ReportFault,
+  type TokenFault,
+  UnansweredReports,
 } from "./report_fault.ts";
 import {
   advanceSlowStart,
@@ -123,8 +123,8 @@ export class Sender implements ReportSender {
   /** The latest such request: reports that fail together wait for one answer. */
   #verifying: Promise<void> = Promise.resolve();
   #extras = NO_EXTRAS;
-  /** What failed reports have shown. */
-  #fault: ReportFault = "none";
+  readonly #unanswered = new UnansweredReports();
+  #tokenFault: TokenFault = "none";
   #portion: Portion = NO_PORTION;
   /** Reports in flight, and all reports so far. */
   #inFlight = 0;
@@ -145,7 +145,8 @@ export class Sender implements ReportSender {
    */
   afterCheckIn({ isReturn, asked }: { isReturn: boolean; asked: readonly string[] }): void {
     this.#hasCheckedIn = true;
-    this.#fault = afterGoodCheckIn(this.#fault);
+    this.#unanswered.checkedIn();
+    this.#tokenFault = afterGoodCheckIn(this.#tokenFault);
     if (isReturn) this.#attribution.recordServerFailure();
     for (const id of asked) this.#unconfirmed.delete(id);
     this.#idleUntilMs = -Infinity;
@@ -197,6 +198,7 @@ export class Sender implements ReportSender {
     if (pending === 0) {
       this.#slowStart = { ...this.#slowStart, step: null };
       this.#attribution.clear();
+      this.#unanswered.clear();
     }
     this.pause(isComplete ? SLOW_START_STEP_MS : 0);
     if (sent === 0) {
@@ -280,7 +282,9 @@ export class Sender implements ReportSender {
     const size = portionSize(this.#slowStart);
     const portion = this.#portion = { size, isBurst, deadlineSignal, sent: 0 };
     const attribution = this.#attribution;
-    const postponed = [...this.#unconfirmed.values(), ...attribution.postponedBeyond(dueByMs)];
+    const unanswered = this.#unanswered.waiting(clock.monotonicMs());
+    const refused = attribution.postponedBeyond(dueByMs);
+    const postponed = [...this.#unconfirmed.values(), ...unanswered, ...refused];
     const { delivered } = await drain({ clock, buffer, log, sender: this, attribution, postponed });
     const { sent } = portion;
     const isComplete = sent >= size || sent > 0 && isStalled(this.#slowStart);
@@ -316,6 +320,7 @@ export class Sender implements ReportSender {
     others: readonly StoredEvent[],
     { isBurst, deadlineSignal }: Portion,
   ): Promise<Attributed> {
+    const { clock } = this.#deps;
     const isLarge = event.sizeBytes >= BURST_BYTES;
     const options = { isBurst: isBurst || isLarge, signal: deadlineSignal };
     const body = event.kind === "agent_event"
@@ -333,16 +338,12 @@ export class Sender implements ReportSender {
         if (isAgentUnknown(answer)) return LATER;
         return this.#attribute(event, answer);
       case "report_failed":
-        if (answer.unjudged === undefined) {
-          if (!await this.#isKnown(deadlineSignal)) return LATER;
-          return this.#attribute(event, { status: 500, why: answer.why });
-        }
-        if (answer.unjudged === "may_have_arrived" && this.#awaitConfirmation(event)) {
-          this.#deps.buffer.noteUnanswered(event.id);
-        }
-        return this.#attribute(event, { status: null, why: answer.why });
+        if (answer.isUnjudged) return this.#attribute(event, { status: null, why: answer.why });
+        if (!await this.#isKnown(deadlineSignal)) return LATER;
+        return this.#attribute(event, { status: 500, why: answer.why });
       case "failed":
         this.#attribution.recordServerFailure();
+        if (wasSent && !answer.offline) this.#unanswered.failed(event, clock.monotonicMs());
         return this.#later(event, wasSent && mayHaveArrived(answer));
       case "aborted":
         return this.#later(event, wasSent);
@@ -365,6 +366,7 @@ export class Sender implements ReportSender {
   }
 
   #accepted(event: StoredEvent, value: ReportAnswer): Attributed {
+    this.#unanswered.answered(event.id);
     const { endedAs } = value;
     if (endedAs !== undefined && endedAs !== "completed" && endedAs !== "failed") {
       const fields = { command: event.commandId, current_status: endedAs };
@@ -376,7 +378,7 @@ export class Sender implements ReportSender {
     // that it closed would open at the next of them, which makes another event, and so on.
     if (value === NO_ROUTE || isExtra(event)) return { outcome: delivered, verdict: "neutral" };
     this.#knownUntilMs = this.#deps.clock.monotonicMs() + KNOWN_MS;
-    this.#fault = "none";
+    this.#tokenFault = "none";
     this.#slowStart = { ...this.#slowStart, failedReports: 0 };
     const alsoRefused = this.#attribution.delivered(event);
     return { outcome: { ...delivered, ...alsoRefused && { alsoRefused } }, verdict: "success" };
@@ -393,16 +395,12 @@ export class Sender implements ReportSender {
     return attributed;
   }
 
+  /** The server can be asked whether it has a command's log: the next check-in does. */
   #later(event: StoredEvent, mayHaveArrived: boolean): Attributed {
-    const isUnanswered = mayHaveArrived && this.#awaitConfirmation(event);
+    const { id, kind, commandId, place } = event;
+    const isUnanswered = mayHaveArrived && kind === "log" && commandId !== null;
+    if (isUnanswered) this.#unconfirmed.set(id, { id, commandId, place });
     return { outcome: { kind: "later", isUnanswered }, verdict: "neutral" };
-  }
-
-  /** Whether the server can be asked for it, as for a command's log: the next check-in does. */
-  #awaitConfirmation({ id, kind, commandId, place }: StoredEvent): boolean {
-    const isAsked = kind === "log" && commandId !== null;
-    if (isAsked) this.#unconfirmed.set(id, { id, commandId, place });
-    return isAsked;
   }
 
   /** A deleted agent's reports all fail: no part of them would be accepted. */
@@ -425,9 +423,9 @@ export class Sender implements ReportSender {
     const isFirst = this.#inFlight <= 1;
     const answer = await connection.attempt("delivery", async (limits, caller) => {
       sentMs = clock.monotonicMs();
-      const isOwnFault = this.#fault === "proven" || this.#attribution.isPostponed(id);
       const answer = await client.report(caller, { report: REPORTS[kind], body }, limits);
-      return asReportFailure(answer, isOwnFault);
+      const isKnown = this.#attribution.isPostponed(id);
+      return asReportFailure(answer, isKnown ? "proven" : this.#tokenFault);
     }, options);
     const isAlone = isFirst && number === this.#launched;
     if (sentMs !== null) this.#recordSent(answer, { sentMs, isAlone });
@@ -440,7 +438,9 @@ export class Sender implements ReportSender {
   ): void {
     const { clock, random } = this.#deps;
     const nowMs = clock.monotonicMs();
-    this.#fault = afterReport(this.#fault, answer);
+    if (answer.kind === "unauthorized" && this.#tokenFault === "none") {
+      this.#tokenFault = "suspected";
+    }
     const rateLimit = "rateLimit" in answer ? answer.rateLimit ?? null : null;
     this.#window = answer.kind === "limited"
       ? recordThrottled(this.#window, nowMs, answer.retryAfterMs)

@@ -62,8 +62,8 @@ export type Answer<T> =
     readonly kind: "report_failed";
     readonly why: string;
     readonly rateLimit?: RateLimit;
-    /** Absent where the server failed on the report; see `delivery/report_fault.ts`. */
-    readonly unjudged?: "may_have_arrived" | "not_arrived";
+    /** The server has not judged the report itself; see `delivery/report_fault.ts`. */
+    readonly isUnjudged?: true;
   }
   | { readonly kind: "unauthorized"; readonly why: string }
   | { readonly kind: "operator_required"; readonly why: string; readonly refusal?: Refusal }

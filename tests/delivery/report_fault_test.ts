@@ -3,9 +3,9 @@ import fc from "fast-check";
 import type { NewEvent } from "../../src/buffer/buffer.ts";
 import {
   afterGoodCheckIn,
-  afterReport,
   asReportFailure,
-  type ReportFault,
+  UNANSWERED_AGAIN_MS,
+  UnansweredReports,
 } from "../../src/delivery/report_fault.ts";
 import type { Answer } from "../../src/server/answer.ts";
 import { HttpError, type HttpErrorReason, type HttpRequest } from "../../src/system/http.ts";
@@ -16,9 +16,12 @@ const MINUTE_MS = 60_000;
 const INTERVAL_MS = 300_000;
 const ITEMS = 20;
 
-/** Whatever goes wrong on the way with a report that the way does not let through. */
-const STOPPED = [
-  ...[200, 302, 401, 403, 405, 406, 407, 415, 451, 501, 502, 503, 504],
+/** Refusals that are no judgement of the server on the report. */
+const REFUSED = [401, 403, 405, 406, 407, 415, 451];
+
+/** Whatever else may come in place of the server's answer. */
+const UNANSWERED = [
+  ...[200, 302, 501, 502, 503, 504],
   ...["cut_off", "timeout", "malformed", "too_large"] as const,
 ];
 
@@ -74,86 +77,119 @@ function delivered({ reports }: World, commandId: string): string[] {
     );
 }
 
-for (const stopped of STOPPED) {
-  Deno.test(`a list that something on the way stops holds up neither reports nor check-ins: ${stopped}`, async () => {
-    const world = await withFilter(stopped, "dreadful");
-    const before = world.checkIns();
-    await append(world, list("scan", 7), log("scan"));
-    await world.advance(30 * MINUTE_MS);
-    await append(world, list("next", null), log("next"));
-    await world.advance(30 * MINUTE_MS);
-    const { reports } = world;
-    // The command's own log and what comes after it have arrived, and all of the list but for one.
-    assertEquals(delivered(world, "next").length, ITEMS + 1);
+/** An agent with a list that is stopped, half an hour before another one; an hour later. */
+async function anHourBehind(stopped: number | HttpErrorReason): Promise<FilteredWorld> {
+  const world = await withFilter(stopped, "dreadful");
+  const before = world.checkIns();
+  await append(world, list("scan", 7), log("scan"));
+  await world.advance(30 * MINUTE_MS);
+  await append(world, list("next", null), log("next"));
+  await world.advance(30 * MINUTE_MS);
+  // What comes behind has arrived, and check-ins come at their interval.
+  assertEquals(delivered(world, "next").length, ITEMS + 1);
+  const expected = 60 * MINUTE_MS / INTERVAL_MS;
+  const checkIns = world.checkIns() - before;
+  assert(checkIns >= expected - 2 && checkIns <= expected + 3, `${checkIns} check-ins`);
+  const opened = world.log.told("connection breaker opened").length;
+  assert(opened <= 2, `the breaker opened ${opened} times`);
+  return world;
+}
+
+async function end(world: FilteredWorld): Promise<void> {
+  world.cutOff();
+  await world.stop();
+}
+
+for (const status of REFUSED) {
+  Deno.test(`a list that something on the way refuses is bisected, and holds up nothing: ${status}`, async () => {
+    const world = await anHourBehind(status);
+    // Of the list all but one item have arrived, and its command's log; no token is renewed in a circle.
     const scan = delivered(world, "scan");
-    assertEquals([scan.length, new Set(scan).size], [ITEMS, ITEMS]);
-    assert(reports.some(({ report, body }) => report === "logs" && body["command_id"] === "scan"));
-    // Check-ins come at their interval, and no token is renewed in a circle.
-    const expected = 60 * MINUTE_MS / INTERVAL_MS;
-    const checkIns = world.checkIns() - before;
-    assert(checkIns >= expected - 1 && checkIns <= expected + 2, `${checkIns} check-ins`);
+    assertEquals([scan.length, new Set(scan).size, scan.includes("logs")], [ITEMS, ITEMS, true]);
     assert(world.server.count("/renew") <= 1, `${world.server.count("/renew")} renewals`);
     assert(world.server.count("/updates") <= 35, `${world.server.count("/updates")} requests`);
-    // Nothing is lost.
     const { pending, deadLetters } = world.buffer.counts();
     assertEquals(pending + deadLetters, 1);
     assert(world.buffer.list()[0]?.body.includes("dreadful"));
-    world.cutOff();
-    await world.stop();
+    await end(world);
   });
+}
 
-  Deno.test(`a way that lets no report through, and check-ins, costs no attempt and delivers all in the end: ${stopped}`, async () => {
+for (const stopped of UNANSWERED) {
+  Deno.test(`a list to which the way gives no answer lets all others go first: ${stopped}`, async () => {
+    const world = await anHourBehind(stopped);
+    assert(world.server.count("/updates") <= 20, `${world.server.count("/updates")} requests`);
+    await world.advance(24 * 60 * MINUTE_MS);
+    assert(world.server.count("/updates") <= 60, `${world.server.count("/updates")} requests`);
+    const opened = world.log.told("connection breaker opened").length;
+    assert(opened <= 3, `the breaker opened ${opened} times`);
+    assertEquals(world.buffer.list().map(({ attempts, state }) => [attempts, state]), [
+      [0, "pending"],
+      [0, "pending"],
+    ]);
+    world.isFiltered = false;
+    await world.advance(70 * MINUTE_MS);
+    assertEquals(delivered(world, "scan").length, ITEMS + 1);
+    await end(world);
+  });
+}
+
+for (const stopped of [...REFUSED, ...UNANSWERED]) {
+  Deno.test(`a way that lets no report through, and check-ins, loses nothing: ${stopped}`, async () => {
     const world = await withFilter(stopped, "");
     const before = world.checkIns();
     await append(world, list("scan", null), ...Array.from({ length: 30 }, (_, n) => log(`c${n}`)));
     await world.advance(6 * 60 * MINUTE_MS);
     const checkIns = world.checkIns() - before;
-    assert(checkIns >= 70 && checkIns <= 76, `${checkIns} check-ins`);
-    assert(world.server.count("/renew") <= 40, `${world.server.count("/renew")} renewals`);
-    const { deadLetters } = world.buffer.counts();
-    assertEquals([world.reports.length, deadLetters], [0, 0]);
+    assert(checkIns >= 66 && checkIns <= 90, `${checkIns} check-ins`);
+    assert(world.server.count("/renew") <= 2, `${world.server.count("/renew")} renewals`);
+    assertEquals([world.reports.length, world.buffer.counts().deadLetters], [0, 0]);
     assert(world.buffer.list().every(({ attempts }) => attempts <= 1), "a list is bisected once");
     world.isFiltered = false;
-    await world.advance(70 * MINUTE_MS);
+    await world.advance(130 * MINUTE_MS);
     assertEquals([delivered(world, "scan").length, world.buffer.counts().pending], [ITEMS, 0]);
     assertEquals(world.reports.filter(({ report }) => report === "logs").length, 30);
     await world.stop();
   });
 }
 
-Deno.test("what gets no answer is never counted against an event, however often others get through", async () => {
-  const world = await withFilter("cut_off", "dreadful");
-  await append(world, { ...log("bad", "dreadful"), commandId: null });
-  for (let hour = 0; hour < 48; hour++) {
-    await append(world, log(`h${hour}`));
-    await world.advance(60 * MINUTE_MS);
-  }
-  assertEquals(world.reports.length, 48);
-  const [left, ...others] = world.buffer.list();
-  assertEquals([left?.attempts, left?.state, others.length], [0, "pending", 0]);
-  world.cutOff();
-  await world.stop();
+Deno.test("UnansweredReports lets a report wait only after a check-in between two failures, an hour at most", () => {
+  const key = { id: "a", commandId: "c", place: 1 };
+  const steps = fc.array(fc.constantFrom("failed", "checkedIn"), { maxLength: 200 });
+  fc.assert(fc.property(steps, (taken) => {
+    const reports = new UnansweredReports();
+    let rounds = 0;
+    let sinceFailure: number | null = null;
+    for (const step of taken) {
+      if (step === "checkedIn") {
+        reports.checkedIn();
+        if (sinceFailure !== null) sinceFailure += 1;
+      } else {
+        reports.failed(key, 0);
+        if (sinceFailure !== null && sinceFailure > 0) rounds += 1;
+        sinceFailure = 0;
+      }
+      const isWaiting = reports.waiting(UNANSWERED_AGAIN_MS).length > 0;
+      if (rounds === 0) assertEquals(isWaiting, false);
+      else if (sinceFailure === 0) assertEquals(isWaiting, true);
+      if (sinceFailure !== null && sinceFailure >= 12) assertEquals(isWaiting, false);
+    }
+  }));
 });
 
-Deno.test("the fault is proven by a check-in that succeeds after a report had no answer, and by nothing else", () => {
-  const faults = fc.constantFrom<ReportFault>("none", "suspected", "proven");
-  const kinds = fc.constantFrom("ok", "failed", "limited", "refused", "unauthorized", "backoff");
-  fc.assert(fc.property(faults, kinds, (fault, kind) => {
-    const after = afterReport(fault, { kind });
-    assert(after === "proven" ? fault === "proven" : true);
-    assertEquals(
-      after === "none",
-      fault === "none" && kind !== "failed" && kind !== "unauthorized",
-    );
-  }));
-  assertEquals(
-    ["none", "suspected", "proven"].map((fault) => afterGoodCheckIn(fault as ReportFault)),
-    [
-      "none",
-      "proven",
-      "proven",
-    ],
-  );
+Deno.test("UnansweredReports lets a report wait a minute at least, however fast check-ins come, and forgets it", () => {
+  const reports = new UnansweredReports();
+  const key = { id: "a", commandId: "c", place: 1 };
+  for (let failures = 0; failures < 2; failures++) {
+    reports.failed(key, 1_000);
+    reports.checkedIn();
+  }
+  assertEquals(reports.waiting(1_000 + UNANSWERED_AGAIN_MS - 1), [key]);
+  assertEquals(reports.waiting(1_000 + UNANSWERED_AGAIN_MS), []);
+  reports.answered("a");
+  assertEquals(reports.waiting(1_000), []);
+  reports.failed(key, 0);
+  assertEquals(reports.waiting(0), [], "it begins anew");
 });
 
 Deno.test("asReportFailure() leaves an answer that concerns more than the report as it is", () => {
@@ -164,23 +200,22 @@ Deno.test("asReportFailure() leaves an answer that concerns more than the report
     offline: false,
     retryAfterMs: null,
   } as const;
+  const refused = { kind: "unauthorized", why: "HTTP 401" } as const;
   const concerning: readonly Answer<never>[] = [
-    { ...failed, offline: true },
+    failed,
     { ...failed, status: 503, retryAfterMs: 60_000 },
     { kind: "limited", why: "429", retryAfterMs: null },
     { kind: "operator_required", why: "403" },
     { kind: "aborted" },
   ];
-  for (const answer of concerning) assertEquals(asReportFailure(answer, true), answer);
-  assertEquals(asReportFailure(failed, false), failed);
-  assertEquals(asReportFailure(failed, true), {
+  for (const answer of concerning) assertEquals(asReportFailure(answer, "proven"), answer);
+  assertEquals(asReportFailure(refused, "suspected"), refused);
+  assertEquals(asReportFailure(refused, afterGoodCheckIn("none")), refused);
+  assertEquals(asReportFailure(refused, afterGoodCheckIn("suspected")), {
     kind: "report_failed",
-    why: "no",
-    unjudged: "may_have_arrived",
+    why: "HTTP 401",
+    isUnjudged: true,
   });
-  assertEquals(asReportFailure({ ...failed, status: 302 }, true).kind, "report_failed");
-  assertEquals(asReportFailure({ ...failed, status: 500 }, false), {
-    kind: "report_failed",
-    why: "no",
-  });
+  const broken = { ...failed, status: 500 };
+  assertEquals(asReportFailure(broken, "none"), { kind: "report_failed", why: "no" });
 });

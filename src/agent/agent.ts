@@ -362,7 +362,7 @@ export class Agent {
         await this.#policy.refresh(signal);
         this.#reportBreakers();
       },
-      describeHost: (rapidLeftMs) => this.#describeHost(rapidLeftMs),
+      describeHost: (rapidLeftMs, nowMs) => this.#describeHost(rapidLeftMs, nowMs),
       collectSystemInfo: () => this.#collectSystemInfo(),
       saveState: createSaver<AgentState>(
         log,
@@ -396,8 +396,8 @@ export class Agent {
     return this.#rules = { policy, backoff, jitterMaxMs, policies };
   }
 
-  /** The body of a check-in. */
-  #describeHost(rapidLeftMs: number): CheckInBody {
+  /** The body of a check-in; `nowMs` by the server's clock. */
+  #describeHost(rapidLeftMs: number, nowMs: number): CheckInBody {
     const { pending, deadLetters } = this.#directory.buffer.countWaiting();
     const { breaker, paths } = this.#connection.state;
     const { disk, events } = this.#directory.condition;
@@ -412,7 +412,6 @@ export class Agent {
       bufferDisk: disk,
       eventsInMemory: events,
     };
-    const nowMs = this.#deps.system.clock.nowMs();
     const body = checkInBody(this.#metrics.read(), condition, {
       version: VERSION,
       nowMs,

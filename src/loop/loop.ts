@@ -24,8 +24,11 @@ interface LoopDeps extends Omit<CheckInDeps, "signal">, IntakeDeps, SenderDeps {
   readonly polling: LoopPolling;
   readonly keyRing: Pick<KeyRing, "lookUpIfDue">;
   readonly verification: Pick<CommandVerification, "verify" | "end">;
-  /** The body of the next check-in. `rapidLeftMs`: how long rapid polling still lasts, 0: it is off. */
-  describeHost(rapidLeftMs: number): CheckInBody;
+  /**
+   * The body of the next check-in. `rapidLeftMs`: how long rapid polling still lasts, 0: it is off;
+   * `serverNowMs`: since the Unix epoch, by the server's clock as far as that is known.
+   */
+  describeHost(rapidLeftMs: number, serverNowMs: number): CheckInBody;
   /** What else follows a check-in that succeeded. Throws what the buffer throws. @default nothing */
   afterCheckIn?(signal: AbortSignal): Promise<void>;
   /** Saves the state; `isDurable`: so that it survives a power cut. Never throws. */
@@ -90,6 +93,8 @@ export class Loop {
   #wake = new AbortController();
   /** The state that was last saved, as JSON, and the earliest check-in after a crash according to it. */
   #saved = { text: "", isDurable: false, checkInAtMs: -Infinity };
+  /** The server's clock at an instant of the monotonic one; `null`: it has not said. */
+  #serverClock: { readonly epochMs: number; readonly atMs: number } | null = null;
   /** Sending that runs beside the check-ins, so that they wait for no backlog. */
   #sending: Promise<void> | null = null;
 
@@ -261,13 +266,14 @@ export class Loop {
     if (connection.waitMs("check_in") <= 0) await this.#saveAhead();
     this.#isOutdated = false;
     const asked = this.#sender.unconfirmed;
-    const body = this.#deps.describeHost(this.#rapidLeftMs());
+    const body = this.#deps.describeHost(this.#rapidLeftMs(), this.#serverNowMs());
     const answer = await checkIn({ ...this.#deps, signal: deadlineSignal }, body);
     if (answer.kind === "ok") {
+      this.#readServerClock(answer.serverAtMs);
       const { verification } = this.#deps;
       const context = { ...answer, signal: deadlineSignal };
       this.#intake.receive(await verification.verify(answer.value, context), shutdownSignal);
-      this.#applyAnswer(answer.value);
+      this.#applyAnswer(answer.value, body);
       this.#sender.afterCheckIn({ isReturn: wasOut, asked });
     }
     const dueInMs = answer.kind === "ok" && this.#isOutdated
@@ -309,12 +315,26 @@ export class Loop {
     await this.#save({ isDurable: false });
   }
 
-  #applyAnswer(answer: CheckInAnswer): void {
+  #readServerClock(epochMs: number | undefined): void {
+    const atMs = this.#deps.clock.monotonicMs();
+    this.#serverClock = epochMs === undefined ? null : { epochMs, atMs };
+  }
+
+  /** The instants that both exchange are those of the server's clock: this host's may be wrong by hours. */
+  #serverNowMs(): number {
     const { clock } = this.#deps;
-    const nowMs = clock.monotonicMs();
+    if (this.#serverClock === null) return clock.nowMs();
+    return this.#serverClock.epochMs + clock.monotonicMs() - this.#serverClock.atMs;
+  }
+
+  #applyAnswer({ rapidPolling }: CheckInAnswer, { metadata: reported }: CheckInBody): void {
+    const nowMs = this.#deps.clock.monotonicMs();
     this.#isBack = true;
     this.#state = { ...this.#state, lastCheckInAtMs: nowMs };
-    const leftMs = rapidLeftMs(answer.rapidPolling, clock.nowMs(), this.#rapidLeftMs());
+    // RedFlag 0.2 repeats the instant that it was told.
+    const isEcho = rapidPolling?.enabled && rapidPolling.until === reported.rapid_polling_until;
+    if (isEcho) return;
+    const leftMs = rapidLeftMs(rapidPolling, this.#serverNowMs(), this.#rapidLeftMs());
     if (leftMs !== null && !this.#isOutdated) this.#setRapid(leftMs);
   }
 

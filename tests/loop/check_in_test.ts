@@ -401,6 +401,42 @@ Deno.test("a server that wants rapid polling for a time is asked rapidly for tha
     assert(world.checkIns() - after <= 1, "it is over");
   }));
 
+const YEAR_MS = 365 * 86_400_000;
+
+for (const dateAheadMs of [-10 * YEAR_MS, -3_600_000, -600_000, 0, 600_000, 3_600_000, YEAR_MS]) {
+  Deno.test(`rapid polling lasts as long as the server wants it, whose clock is ${dateAheadMs} ms ahead`, () =>
+    inWorld(async (world) => {
+      const { server, system: { clock } } = world;
+      const serverNowMs = () => clock.nowMs() + dateAheadMs;
+      const told = () => server.requests.findLast(({ path }) => path.endsWith("/commands"))?.body;
+      server.dateAheadMs = dateAheadMs;
+      const until = new Date(serverNowMs() + INTERVAL_MS + 600_000).toISOString();
+      server.rapidPolling = { enabled: true, until };
+      await world.advance(INTERVAL_MS);
+      await world.advance(60_000);
+      const metadata = told()?.["metadata"] as Record<string, unknown>;
+      assertEquals(metadata["rapid_polling_enabled"], true);
+      const leftMs = Date.parse(String(metadata["rapid_polling_until"])) - serverNowMs();
+      assert(leftMs > 530_000 && leftMs < 550_000, `${leftMs} ms are left, by the server's clock`);
+      // As RedFlag 0.2 does, it repeats what it is told, which lengthens nothing.
+      const { sendHttp } = server;
+      server.sendHttp = (request) => {
+        const { metadata = {} } = JSON.parse(request.body ?? "{}");
+        server.rapidPolling = metadata.rapid_polling_enabled
+          ? { enabled: true, until: metadata.rapid_polling_until }
+          : null;
+        return sendHttp(request);
+      };
+      const before = world.checkIns();
+      await world.advance(560_000);
+      const rapid = world.checkIns() - before;
+      assert(rapid > 95 && rapid < 120, `${rapid} check-ins in the rest of it`);
+      const after = world.checkIns();
+      await world.advance(INTERVAL_MS);
+      assert(world.checkIns() - after <= 1, "it is over");
+    }));
+}
+
 Deno.test("a check-in that the host slept through is made again within a minute, spread", async () => {
   const waits: number[] = [];
   for (const chance of [0.25, 0.75]) {

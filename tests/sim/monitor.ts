@@ -1,6 +1,5 @@
 /** Watches every request of a run for what must never be; docs/resilience.md, "What was simulated". */
 
-import type { ReportFault } from "../../src/delivery/report_fault.ts";
 import type { LogFields } from "../../src/log.ts";
 import type { HttpRequest } from "../../src/system/http.ts";
 import type { AgentState } from "../../src/loop/state.ts";
@@ -50,9 +49,6 @@ const COUNTED: ReadonlySet<string> = new Set([
 ]);
 const ABOUT_AN_EVENT = /^HTTP (?:4\d\d|500|200, but the server could not close)\b/;
 
-/** A server that answers a report so works. */
-const COUNTED_BY_NONE = /^HTTP (?:404|500)\b/;
-
 /** How a request ended, as seen from outside the agent. */
 export type Ending = "good" | "failure" | "offline" | "neutral";
 
@@ -70,8 +66,6 @@ export class Monitor {
   #lastFailureMs = -Infinity;
   #lastRequestMs = 0;
   #lastEnding: Ending = "good";
-  /** What failed reports have shown since the start: a list whose fault it may be is bisected. */
-  #fault: ReportFault = "none";
   #gaps: number[] = [];
   #offlineGaps: number[] = [];
   #notBefore = { check_in: -Infinity, delivery: -Infinity };
@@ -120,18 +114,12 @@ export class Monitor {
   logged(message: string, fields: LogFields): void {
     // A command that ends rapid polling.
     if (fields["command"] === "disable_heartbeat") this.#rapidUntilMs = -Infinity;
-    // The agent takes it for the report's own failure, as check-ins succeed: it goes on with others.
-    if (message === "server failed on a report" && !COUNTED_BY_NONE.test(String(fields["why"]))) {
-      this.#failures = Math.max(0, this.#failures - 1);
-    }
     if (message === "connection breaker half-open") this.#halfOpened();
     if (message === "connection breaker closed") this.#closed();
     if (message === "operator action required") {
       this.#called(fields["cause"]);
     }
-    const isAboutEvent = ABOUT_AN_EVENT.test(String(fields["why"]));
-    const isBisection = message === "event bisected" && this.#fault === "proven";
-    if (COUNTED.has(message) && !isAboutEvent && !isBisection) {
+    if (COUNTED.has(message) && !ABOUT_AN_EVENT.test(String(fields["why"]))) {
       this.#fail(`"${message}" for ${fields["why"]}`);
     }
   }
@@ -179,13 +167,7 @@ export class Monitor {
     // Nothing left the host: that was no probe of the server.
     if (ending === "offline") this.#probeRequests = [];
     else this.#offlineGaps = [];
-    if (path === "delivery" && ending === "failure") {
-      this.#fault = this.#fault === "none" ? "suspected" : this.#fault;
-    }
-    if (path === "check_in" && ending === "good") {
-      this.#goodCheckInStartedMs = startedMs;
-      if (this.#fault === "suspected") this.#fault = "proven";
-    }
+    if (path === "check_in" && ending === "good") this.#goodCheckInStartedMs = startedMs;
     if (ending === "good" && path !== "health") {
       this.#failures = 0;
       this.#gaps = [];

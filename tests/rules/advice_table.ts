@@ -96,9 +96,9 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     "src/service/systemd_service.ts": [
       ["systemd does not run here", { test: [HOSTS, "advice on a host without systemd"] }],
       ["only root can", { test: [HOSTS, "advice on a service that only root may install"] }],
-      ["sudo install -m 0755", { outside: "root" }],
+      ["sudo install -m 0755", { test: [SYSTEMD, "advice of service install is taken"] }],
       ["is a symbolic link, not a unit", { test: [SYSTEMD, "install follows no link"] }],
-      ["was not written by Pennon", { outside: "root, and the program that wrote the unit" }],
+      ["was not written by Pennon", { test: [SYSTEMD, "advice of service install is taken"] }],
       ["this host is not registered. Next: sudo {} && sudo {}", {
         test: [SYSTEMD, "install, register, install again: it runs"],
       }],

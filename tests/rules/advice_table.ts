@@ -30,6 +30,7 @@ const HANGING = { test: [WORLD, "advice on an agent that hangs"] } as const;
 const STATE = "tests/e2e/advice_state_test.ts";
 const SERVERS = "tests/e2e/advice_server_test.ts";
 const HOSTS = "tests/e2e/advice_host_test.ts";
+const MISTAKES = "tests/e2e/mistakes_test.ts";
 const WAITING = {
   test: [STATE, "advice on an event that waits, and is not to be purged"],
 } as const;
@@ -45,6 +46,9 @@ const TAKE_OVER = "tests/e2e/take_over_test.ts";
 export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, taken: Taken])[]>> =
   {
     "src/trusted_path.ts": [
+      ['give another "--state-dir"', {
+        test: [DOCTOR, "doctor: a state directory that is a file"],
+      }],
       ['" belongs to user {}. Next: {}', "frame"],
       ["belongs to user {}. Next: {} {}{}", {
         test: [OWNERS, "root takes no configuration that others can write, own or replace"],
@@ -57,6 +61,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["move the file to a directory that", { situation: "a configuration in the home of a user" }],
       ['give a "--state-dir" that', { situation: "a state directory in the home of a user" }],
     ],
+    "src/config.ts": [["let this user read it", RIGHTS]],
     "src/doctor/finding.ts": [[". Next: ", "frame"]],
     "src/doctor/agent_checks.ts": [
       ["delete the agent in the server's dashboard if it", { test: [DOCTOR, NOT_ACCEPTED] }],
@@ -83,7 +88,6 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["look at the server's own log", { test: [SERVERS, "advice on a server's health"] }],
     ],
     "src/doctor/local_checks.ts": [
-      ["move it away", { test: [DOCTOR, "doctor: a state directory that is a file"] }],
       ["make room on its file system", { test: [DOCTOR, "doctor: a full disk"] }],
       ["let the agent's user write there", { test: [DOCTOR, "doctor: a full disk"] }],
       ["the kernel's log", { outside: "the disk" }],
@@ -202,7 +206,12 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
         test: ["tests/e2e/binding_test.ts", '"breaker", "reset", "connection"'],
       }],
       ["restart the agent if it says nothing", HANGING],
-      ["see docs/security.md", { outside: "whoever sends commands in the server's name" }],
+      ["see docs/security.md", {
+        test: [
+          "tests/e2e/signatures_test.ts",
+          "its key is pinned at registration, and only what it signed is run",
+        ],
+      }],
       ["which salvages a damaged buffer", { situation: "a damaged buffer" }],
       ["then requeue or purge them", {
         test: ["tests/cli/events_command_test.ts", "events requeue makes one dead letter pending"],
@@ -364,7 +373,9 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["send as an administrator POST", { situation: "the server has another machine id" }],
     ],
     "src/system/real/regular_file.ts": [
-      ["Next: move it away", { situation: "a configuration that is no regular file" }],
+      ["Next: {}", "frame"],
+      ["move it away", { situation: "a configuration that is no regular file" }],
+      ["name a regular file instead", { test: [MISTAKES, "a device is named"] }],
     ],
     "src/host/redflag_agent.ts": [
       ["sudo systemctl disable --now redflag-agent", {

@@ -31,6 +31,12 @@ const STATE = "tests/e2e/advice_state_test.ts";
 const SERVERS = "tests/e2e/advice_server_test.ts";
 const HOSTS = "tests/e2e/advice_host_test.ts";
 const MISTAKES = "tests/e2e/mistakes_test.ts";
+const DOCTORS = "tests/e2e/advice_doctor_test.ts";
+const ADDRESS = { test: [DOCTORS, "doctor's advice on a server's address and state"] } as const;
+const TOKENS_OF = { test: [DOCTORS, "doctor's advice on tokens: the agent runs"] } as const;
+const REGISTERING = { test: [DOCTORS, "doctor's advice on a registration"] } as const;
+const IN_THE_CLEAR = { test: [DOCTORS, "doctor's advice on tokens in the clear"] } as const;
+const BAD_MANAGER = { outside: "a package manager that is broken, which says itself how" } as const;
 const WAITING = {
   test: [STATE, "advice on an event that waits, and is not to be purged"],
 } as const;
@@ -64,10 +70,27 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     "src/config.ts": [["let this user read it", RIGHTS]],
     "src/doctor/finding.ts": [[". Next: ", "frame"]],
     "src/doctor/agent_checks.ts": [
+      ["see what fails below", "no advice"],
+      ["wait for the agent's next check-in", TOKENS_OF],
+      ["wait a minute, and run this again", TOKENS_OF],
+      ["run the agent, which renews it", {
+        test: [DOCTORS, "doctor's advice on an access token that has ended"],
+      }],
+      ["find out who sent that command", {
+        outside: "whoever sends commands in the server's name",
+      }],
       ["delete the agent in the server's dashboard if it", { test: [DOCTOR, NOT_ACCEPTED] }],
       ["compare the key with the one on the server itself", { test: [DOCTOR, NOT_ACCEPTED] }],
     ],
     "src/doctor/scanner_checks.ts": [
+      ["see what it says, and install it again", BAD_MANAGER],
+      ["fetch them as root", { test: [DOCTOR, NO_MANAGER] }],
+      ["fetch the lists as root", { test: [DOCTOR, NO_MANAGER] }],
+      ["see what a scan says now", {
+        test: ["tests/cli/scan_command_test.ts", "scan prints the reason of a failure"],
+      }],
+      ["add the package manager of this host", { test: [DOCTOR, NO_MANAGER] }],
+      ["install it as root", { test: [SYSTEMD, "advice of service install is taken"] }],
       ["name some in scanners.enabled", { test: [DOCTOR, NO_MANAGER] }],
       ["see why: `{}`", { test: [SYSTEMD, "its log is in the journal"] }],
       ["start it now and at each boot", {
@@ -75,6 +98,22 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       }],
     ],
     "src/doctor/server_checks.ts": [
+      ["give the proxy's user and password", {
+        test: [DOCTORS, "doctor's advice on a proxy that wants a password"],
+      }],
+      ["let the proxy pass this server", {
+        outside: "a proxy that refuses this host; proxy.except_for has a test of its own",
+      }],
+      ["let the server speak https", IN_THE_CLEAR],
+      ["put that authority's certificate", IN_THE_CLEAR],
+      ["renew the server's certificate", IN_THE_CLEAR],
+      ["set this host's clock, or wait", { outside: "a certificate that is not valid yet" }],
+      ["finish the server's setup", ADDRESS],
+      ["wait a minute, and run this again", {
+        test: [SERVERS, "advice on a server's health"],
+      }],
+      ["correct the address and the path", ADDRESS],
+      ["look for a captive portal", ADDRESS],
       ["correct the name in server.url", { test: [DOCTOR, "a name that does not resolve"] }],
       ["look at this host's name service", {
         test: [SERVERS, "advice on the network of this host"],
@@ -88,6 +127,11 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["look at the server's own log", { test: [SERVERS, "advice on a server's health"] }],
     ],
     "src/doctor/local_checks.ts": [
+      ["which repairs a damaged buffer", {
+        test: [DOCTORS, "doctor's advice on a damaged buffer"],
+      }],
+      ["with a registration token of the dashboard", REGISTERING],
+      ["set server.url back, or run", REGISTERING],
       ["make room on its file system", { test: [DOCTOR, "doctor: a full disk"] }],
       ["let the agent's user write there", { test: [DOCTOR, "doctor: a full disk"] }],
       ["the kernel's log", { outside: "the disk" }],

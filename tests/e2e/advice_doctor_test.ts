@@ -175,6 +175,8 @@ Deno.test({
       hostname,
       tls: await authority.sign(`IP:${hostname}`, undefined, { days: -1 }),
     });
+    const long = await authority.sign("DNS:localhost", undefined, { days: 100 });
+    const named = await startRefserver({ tls: long });
     try {
       await onHost(async (host) => {
         await setConfig(host, server(host.server.url));
@@ -186,8 +188,17 @@ Deno.test({
         await mend();
         const registered = await host.pennon(["register", "--token", TOKEN]);
         assertEquals(registered.code, 0, registered.err);
-        // Of two days left doctor warns all the same; the tokens are not in the clear any more.
-        assertStringIncludes((await find(host, "tls")).seen, "trusted: ");
+        // The tokens are not in the clear any more; but the certificate has two days left.
+        const few = await find(host, "tls");
+        assertStringIncludes(few.seen, "trusted: ");
+        assert(/^renew the certificate "[^"]+" before \d{4}-/.test(few.next ?? ""), few.next ?? "");
+        // One of 100 days, which is not valid for the address.
+        await setConfig(host, server(named.url) + trusting);
+        await isMended(
+          host,
+          ["tls", "write one of the certificate's names in server.url"],
+          () => setConfig(host, server(named.url.replace("127.0.0.1", "localhost")) + trusting),
+        );
         await setConfig(host, server(secure.url));
         const distrust = await find(host, "tls");
         assertStringIncludes(distrust.next ?? "", "name it in tls.ca_file");
@@ -202,6 +213,7 @@ Deno.test({
       }, { hostname });
     } finally {
       await secure.close();
+      await named.close();
       await old.close();
     }
   },

@@ -107,6 +107,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["let the server speak https", IN_THE_CLEAR],
       ["put that authority's certificate", IN_THE_CLEAR],
       ["renew the server's certificate", IN_THE_CLEAR],
+      ['renew the certificate "{}" before {}', IN_THE_CLEAR],
+      ["write one of the certificate's names", IN_THE_CLEAR],
       ["set this host's clock, or wait", { outside: "a certificate that is not valid yet" }],
       ["finish the server's setup", ADDRESS],
       ["wait a minute, and run this again", {

@@ -4,6 +4,8 @@
  * the advice would work on another agent, or on none.
  */
 
+import { stripControls } from "./strip_controls.ts";
+
 /** The commands that advice names. */
 const ADVISED = [
   "run",
@@ -148,11 +150,26 @@ export function adviceLines(advice: string): AdviceLine[] {
   );
 }
 
-/** A path as one word of a shell's command line. */
+/**
+ * A path as one word of a shell's command line. What cannot be printed is written as bytes ($'...', of
+ * bash, ksh, zsh and POSIX 2024): stripped or broken over lines, it would name another path.
+ */
 export function shellWord(path: string): string {
   if (/^[\w@%+=:,./-]+$/.test(path)) return path;
+  if (stripControls(path) !== path) {
+    const escaped = [...path].map((character) => {
+      if (character === "'" || character === "\\") return `\\${character}`;
+      return stripControls(character) === character ? character : asBytes(character);
+    });
+    return `$'${escaped.join("")}'`;
+  }
   // Windows: no path contains a double quote, and cmd.exe knows no other quotes.
   return /^[A-Za-z]:[\\/]|\\/.test(path) && !path.includes('"')
     ? `"${path}"`
     : `'${path.replaceAll("'", `'\\''`)}'`;
+}
+
+function asBytes(character: string): string {
+  return [...new TextEncoder().encode(character)]
+    .map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
 }

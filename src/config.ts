@@ -133,7 +133,10 @@ async function findFile(
       if (!(error instanceof FileError)) throw error;
       const mayPass = isOptional && named === undefined && error.reason === "denied";
       if (mayPass) return error;
-      throw new ConfigError([error.message]);
+      const next = error.reason === "denied"
+        ? '. Next: let this user read it, or name another file with "--config"'
+        : "";
+      throw new ConfigError([`${error.message}${next}`]);
     });
     if (read === undefined) continue;
     if (read instanceof FileError) {

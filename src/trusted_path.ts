@@ -7,6 +7,7 @@ import { shellWord } from "./advice.ts";
 import {
   FileError,
   type FileFacts,
+  notDirectory,
   notRegular,
   type PathStep,
   type PathTrace,
@@ -237,6 +238,29 @@ export async function programFault(
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     return error.message;
+  }
+}
+
+/**
+ * Why no directory can be at a path: something else is there, or above it. `null`: there is one, or it can
+ * be made, or nothing could be looked at. Without this, what is there would be called missing.
+ */
+export async function directoryFault(
+  { files }: Pick<System, "files">,
+  path: string,
+): Promise<string | null> {
+  try {
+    const { steps } = await files.trace("look at the way to the state directory", path);
+    const facts = steps.length > 0 ? undefined : await files.inspect("look at the path", path);
+    const other = steps.find(({ kind }) => !/^(?:directory|link|unknown)$/.test(kind)) ??
+      (facts !== undefined && facts.kind !== "directory" ? { ...facts, path } : undefined);
+    if (other === undefined) return null;
+    const [from, to] = [other.path, `${other.path}.old`].map(shellWord);
+    const move = other.kind === "device" ? "" : `, or move that away: \`mv ${from} ${to}\``;
+    return `${notDirectory(other.path, other.kind)}. Next: give another "--state-dir"${move}`;
+  } catch (error) {
+    if (error instanceof FileError) return null;
+    throw error;
   }
 }
 

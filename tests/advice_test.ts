@@ -9,6 +9,7 @@ import {
   shellWord,
   splitAdvice,
 } from "../src/advice.ts";
+import { stripControls } from "../src/strip_controls.ts";
 
 const GIVEN = { values: { config: "/c.toml", "state-dir": "/a b", "log-level": "debug" } };
 
@@ -44,6 +45,24 @@ Deno.test("shellWord() quotes what a shell would read otherwise", () => {
       const read = word.startsWith("'") ? word.slice(1, -1).replaceAll(`'\\''`, "'") : word;
       assertEquals(read, `/${path}`);
     }),
+  );
+});
+
+Deno.test("shellWord() writes what cannot be printed as bytes, so that no line breaks and nothing is lost", () => {
+  assertEquals(shellWord("/a\nb"), "$'/a\\012b'");
+  assertEquals(shellWord("/a'\\\t\u202e1"), "$'/a\\'\\\\\\011\\342\\200\\2561'");
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom("a", "1", "'", "\\", "\n", "\u0007") }),
+      (path) => {
+        const word = shellWord(`/\n${path}`);
+        const read = word.slice(2, -1).replaceAll(
+          /\\(\d{3}|.)/g,
+          (_, one: string) => one.length === 3 ? String.fromCharCode(parseInt(one, 8)) : one,
+        );
+        assertEquals([read, stripControls(word)], [`/\n${path}`, word]);
+      },
+    ),
   );
 });
 

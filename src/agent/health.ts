@@ -119,6 +119,8 @@ function assessAgent(status: Status): HealthReason[] {
     if (status.disk.refusal !== null) return [];
     if (state === null && !isDamaged(status)) {
       return [failed("never_started", "the agent was registered and never started", {
+        sinceMs: identity.savedAtMs,
+        sinceIs: identity.savedAtMs === null ? null : "the last save of the identity",
         next: START,
       })];
     }

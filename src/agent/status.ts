@@ -34,6 +34,8 @@ export interface Status {
       readonly agentId: string;
       readonly serverUrl: string;
       readonly tokenEndsAtMs: number | null;
+      /** When its file was last written: at the registration, if no agent has run; `null`: unknown. */
+      readonly savedAtMs: number | null;
       readonly intervalMs: number;
     }
     | null;
@@ -178,8 +180,12 @@ async function readIdentity(
     const found = await loadIdentity(system, stateDirectory);
     if (found === undefined) return { identity: null, identityError: null };
     const { agentId, serverUrl, accessToken, intervalMs } = found;
+    const path = IDENTITY_FILE.pathIn(stateDirectory);
+    const facts = await system.files.inspect("look at the identity", path);
     return {
       identity: {
+        // 0: the file system does not say.
+        savedAtMs: Math.trunc(facts?.modifiedMs ?? 0) || null,
         agentId,
         serverUrl,
         tokenEndsAtMs: readTokenLife(accessToken)?.endMs ?? null,

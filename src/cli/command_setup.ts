@@ -5,7 +5,7 @@ import { ConfigError, loadConfig, type LoadedConfig, type LoadOptions } from "..
 import type { Config } from "../config/settings.ts";
 import { locations } from "../config/locations.ts";
 import { leaveRoot } from "../service/account.ts";
-import { checkStateDirectory } from "../trusted_path.ts";
+import { checkStateDirectory, directoryFault } from "../trusted_path.ts";
 import { type Identity, isSameServer, loadIdentity } from "../identity.ts";
 import { createLog, type Log, type LogFields } from "../log.ts";
 import type { LogFile } from "../log_file.ts";
@@ -55,6 +55,8 @@ export async function openSettings(
     ...options,
   });
   const stateDirectory = given.values["state-dir"] ?? locations(system).stateDirectory;
+  const fault = await directoryFault(system, stateDirectory);
+  if (fault !== null) throw new ConfigError([`Cannot use the state directory: ${fault}`]);
   await leaveRoot(system, stateDirectory);
   const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   if (errors.length > 0) throw new ConfigError(errors);

@@ -1,5 +1,6 @@
 /** `pennon config check` and `config show`: validates the configuration, or prints it. */
 
+import { completeAdvice } from "../advice.ts";
 import { checkForUse, type ConfigFindings } from "../agent/config_check.ts";
 import { loadPolicy, type SavedPolicy } from "../agent/server_policy.ts";
 import { seconds } from "../breaker/breaker.ts";
@@ -11,6 +12,7 @@ import { loadServerKeys, NO_SERVER_KEYS } from "../server/key_trust.ts";
 import type { System } from "../system/system.ts";
 import { safeJson, stripControls } from "../strip_controls.ts";
 import { FileError } from "../system/files.ts";
+import { findAdviceFacts } from "./advice_facts.ts";
 import {
   type Arguments,
   type CliCommand,
@@ -79,7 +81,11 @@ export const configCommand: CliCommand = {
 /** Exits with 2, after every problem, where `run` or `register` would fail because of the configuration. */
 async function check(system: System, given: Arguments): Promise<ExitCode> {
   const { terminal } = system;
-  const { file, stateDirectory, errors, warnings, shown } = await findProblems(system, given);
+  const { file, stateDirectory, shown, ...found } = await findProblems(system, given);
+  const facts = await findAdviceFacts(system, given.values);
+  // What has been printed already stays as it was.
+  const complete = (line: string) => shown.includes(line) ? line : completeAdvice(line, facts);
+  const [errors, warnings] = [found.errors.map(complete), found.warnings.map(complete)];
   for (const line of [...errors, ...warnings]) {
     if (!shown.includes(line)) terminal.printError(`pennon: ${stripControls(line)}`);
   }

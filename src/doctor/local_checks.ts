@@ -9,7 +9,7 @@ import type { Client } from "../server/client.ts";
 import { FileError } from "../system/files.ts";
 import type { System } from "../system/system.ts";
 import { pennonCommand, registerCommand, shellWord } from "../advice.ts";
-import { checkStateDirectory } from "../trusted_path.ts";
+import { checkStateDirectory, directoryFault } from "../trusted_path.ts";
 import { adviceOf, fail, type Finding, ok, skip, warn } from "./finding.ts";
 
 /** The configuration, or the error that says what is wrong with it. */
@@ -88,10 +88,15 @@ export async function examineStateDirectory(
   stateDirectory: string,
 ): Promise<Finding> {
   const check = "state directory";
-  const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   const asAgent = `run this as the agent's user or as root: \`ls -ld ${
     shellWord(stateDirectory)
   }\``;
+  const fault = await directoryFault(system, stateDirectory);
+  if (fault !== null) {
+    const { seen, next } = adviceOf([fault], asAgent);
+    return fail(check, seen, next);
+  }
+  const { errors, warnings } = await checkStateDirectory(system, stateDirectory);
   if (errors.length > 0) {
     const { seen, next } = adviceOf(errors, asAgent);
     return fail(check, seen, next);
@@ -100,12 +105,6 @@ export async function examineStateDirectory(
     const facts = await system.files.inspect("look for the state directory", stateDirectory);
     if (facts === undefined) {
       return skip(check, `there is no "${stateDirectory}"; ${pennonCommand("register")} makes it`);
-    }
-    if (facts.kind !== "directory") {
-      const remedy = `move it away: \`mv ${shellWord(stateDirectory)} ${
-        shellWord(`${stateDirectory}.old`)
-      }\``;
-      return fail(check, `"${stateDirectory}" is no directory`, remedy);
     }
     await system.files.list("read the state directory", stateDirectory);
     const rights = facts.mode === null

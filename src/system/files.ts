@@ -35,6 +35,11 @@ export function notRegular(path: string, kind: FileKind): string {
   return `"${path}" is ${KIND_NAMES[kind]}, not a regular file`;
 }
 
+/** Describes what is in a directory's place: `"/a" is a FIFO, not a directory`. */
+export function notDirectory(path: string, kind: FileKind): string {
+  return `"${path}" is ${KIND_NAMES[kind]}, not a directory`;
+}
+
 /** The attributes of a file. Those of a symbolic link are its target's. */
 export interface FileFacts {
   /** Of a symbolic link: its target's. */

@@ -62,6 +62,7 @@ function statusOf(change: Partial<Status> = {}): Status {
       agentId: "a1",
       serverUrl: "https://s",
       tokenEndsAtMs: NOW_MS + HOUR_MS,
+      savedAtMs: null,
       intervalMs: 1,
     },
     identityError: null,

@@ -2,6 +2,7 @@ import { whileTimePasses } from "../fakes/clock.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { response } from "../fakes/response.ts";
 import { acquireInstanceLock } from "../../src/agent/instance_lock.ts";
+import { openBuffer } from "../../src/buffer/store.ts";
 import { loadIdentity } from "../../src/identity.ts";
 import { FakeServer } from "../fakes/server.ts";
 import { FakeSystem } from "../fakes/system.ts";
@@ -465,4 +466,35 @@ Deno.test("register --token-file takes the token from a file that only its user 
     assertEquals([refused.code, refused.token], [code, undefined], refused.err);
     assertStringIncludes(refused.err, part);
   }
+});
+
+Deno.test("register --replace warns of what the buffer holds, before it asks the server", async () => {
+  const { system, server } = await enrolled();
+  const replacing = ["register", "--replace", "--server", URL, "--token", "t"];
+  const warning =
+    /pennon: the buffer holds (\d+) events that wait, and (\d+) dead letters: they stay, and/;
+  server.mood = { kind: "answers", status: 401 };
+  const empty = await runCli(system, ...replacing);
+  assertEquals([empty.code, warning.test(empty.err)], [1, false], empty.err);
+  const limits = { maxEvents: 1_000, maxBytes: 10_000_000, maxAttempts: 1 };
+  const { buffer, close } = await openBuffer(system, STATE, limits);
+  const event = { kind: "log", commandId: null, snapshotOf: null, body: "{}" } as const;
+  buffer.append([event, event, event]);
+  const [first] = buffer.next(1);
+  buffer.refuse(first?.id ?? "", "HTTP 400", { isFinal: true });
+  close();
+  const full = await runCli(system, ...replacing);
+  assertEquals(full.code, 1);
+  const [said, ...counts] = warning.exec(full.err) ?? [];
+  assertEquals(counts, ["2", "1"], full.err);
+  assert(full.err.indexOf(said ?? "") < full.err.indexOf("pennon: Cannot register"));
+  // What it says is true: they stay.
+  const answer = { agent_id: "a2", token: "access-2", refresh_token: "refresh-2", config: {} };
+  server.mood = { kind: "answers", status: 200, body: JSON.stringify(answer) };
+  const done = await runCli(system, ...replacing);
+  assertEquals([done.code, warning.test(done.err)], [0, true], done.err);
+  const after = await openBuffer(system, STATE, limits);
+  assertEquals([after.buffer.counts().pending, after.buffer.counts().deadLetters], [2, 1]);
+  after.close();
+  assertEquals((await loadIdentity(system, STATE))?.agentId, "a2");
 });

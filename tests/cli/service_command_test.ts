@@ -85,25 +85,25 @@ Deno.test("service logs prints the lines of the journal, or why there are none",
 });
 
 Deno.test("service install names the server of the configuration or of the environment, where one is known", async () => {
-  const install = async (...words: string[]) => {
+  const install = (...words: string[]) => {
     const system = host();
     system.executable = "/usr/local/bin/pennon";
     system.files.texts.set(system.executable, "");
     system.machine = { ...system.machine, userId: () => 0 };
     return { system, run: () => runCli(system, "service", "install", ...words) };
   };
-  const unknown = await install();
+  const unknown = install();
   const next = (server: string) =>
     `Next: sudo pennon register --server ${server} --token TOKEN && sudo pennon service install`;
   assertStringIncludes((await unknown.run()).out, next("URL"));
-  const environment = await install();
+  const environment = install();
   environment.system.environment.set("PENNON_SERVER_URL", "https://a.test");
   assertStringIncludes((await environment.run()).out, next("https://a.test"));
-  const file = await install("--json");
+  const file = install("--json");
   file.system.files.texts.set("/etc/pennon/config.toml", '[server]\nurl = "https://b.test"\n');
   assertStringIncludes(JSON.parse((await file.run()).out).done.at(-1), next("https://b.test"));
   // The service would not find what is registered elsewhere.
-  const places = await install("--state-dir", "/elsewhere");
+  const places = install("--state-dir", "/elsewhere");
   const { out, err } = await places.run();
   assertStringIncludes(out, next("URL"));
   assertEquals(

@@ -62,7 +62,10 @@ Deno.test("examineStateDirectory() looks at the owner, the mode and what may be 
   assertEquals((await examineStateDirectory(system, STATE)).level, "fail");
   system.files.heal("read the state directory");
   system.files.kinds.set(STATE, "file");
-  assertStringIncludes((await examineStateDirectory(system, STATE)).seen, "is no directory");
+  assertStringIncludes(
+    (await examineStateDirectory(system, STATE)).seen,
+    "is a regular file, not a directory",
+  );
 });
 
 Deno.test("judgeDisk() fails for a refusal, and warns of little room on either side of the limit", () => {

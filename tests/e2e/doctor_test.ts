@@ -338,7 +338,7 @@ Deno.test("doctor: a state directory that is a file", () =>
   onHost(async (host) => {
     await Deno.writeTextFile(host.stateDirectory, "");
     const { seen } = find(await doctor(host), "state directory");
-    assertStringIncludes(seen, "is no directory");
+    assertStringIncludes(seen, "is a regular file, not a directory");
     await follow(find(await doctor(host), "state directory"));
     isWell(await doctor(host));
   }));

@@ -62,6 +62,15 @@ Deno.test("a server of 0.2: its key is pinned at registration, and only what it 
     assertEquals([key_id, refused_commands, commands_refused], [key?.keyId, 13, false]);
     assertEquals(last_refusal.reason, "from_the_future");
     assertEquals(agent.lines.filter((line) => line.includes('"command_refused"')).length, 13);
+    // Its advice cannot mend it: it says where to read who may send such commands.
+    const { health } = JSON.parse((await host.pennon(["status", "--json"])).out);
+    const heard = health.reasons.find(({ code }: { code: string }) => code === "commands_refused");
+    assertStringIncludes(
+      heard.next_step,
+      "see docs/security.md, signed commands: somebody may send",
+    );
+    const page = await Deno.readTextFile(new URL("../../docs/security.md", import.meta.url));
+    assertStringIncludes(page, "\n## Signed commands\n");
     assertEquals(host.server.state().violations, []);
   }, AGE_02));
 

@@ -109,6 +109,7 @@ export const IDENTITY = {
   agentId: "a1",
   serverUrl: "https://server.test",
   tokenEndsAtMs: NOW_MS + 2 * HOUR_MS,
+  savedAtMs: NOW_MS - HOUR_MS,
   intervalMs: 300_000,
 };
 

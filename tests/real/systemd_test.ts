@@ -65,6 +65,37 @@ async function staysEnded({ machine }: World, code: number): Promise<void> {
   assertEquals(await machine.property("NRestarts"), "0");
 }
 
+/** What `service install` advises where it refuses, taken as it is printed: by root, with a sudo that does nothing. */
+async function takesAdvice({ machine }: World): Promise<void> {
+  const take = (command: string) => machine.ask("sh", "-c", `sudo() { "$@"; }; ${command}`);
+  const next = (text: string) => /Next: (.+)/.exec(text)?.[1] ?? "";
+  const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  const user = await machine.run(...nobody, "pennon", "service", "install");
+  assertEquals(user.code, 1);
+  assertEquals(next(user.err), "sudo pennon service install");
+  assertMatch(await take(next(user.err)), /^Wrote /);
+  await machine.ask("pennon", "service", "uninstall");
+  // Where no service can see it.
+  await machine.ask("cp", "/usr/local/bin/pennon", "/root/pennon");
+  await machine.ask("umount", "/usr/local/bin/pennon"); // This host's, which is not to be overwritten.
+  const hidden = await machine.run("/root/pennon", "service", "install");
+  assertEquals(hidden.code, 1);
+  assertMatch(
+    next(hidden.err),
+    /^sudo install -m 0755 \/root\/pennon \/usr\/local\/bin\/pennon && sudo /,
+  );
+  assertMatch(await take(next(hidden.err)), /^Wrote /);
+  await machine.ask("pennon", "service", "uninstall");
+  const unit = "/etc/systemd/system/pennon.service";
+  await machine.ask("sh", "-c", `printf '[Service]\nExecStart=/bin/true\n' > ${unit}`);
+  const foreign = await machine.run("pennon", "service", "install");
+  assertEquals(foreign.code, 1);
+  assertStringIncludes(foreign.err, `"${unit}" was not written by Pennon. Next: move it away\n`);
+  await machine.ask("mv", unit, "/root/pennon.service");
+  assertMatch(await machine.ask("pennon", "service", "install"), /^Wrote /);
+  await machine.ask("pennon", "service", "uninstall");
+}
+
 async function register({ machine, server }: World): Promise<void> {
   const done = await machine.ask("pennon", "service", "install");
   assertMatch(done, /^Wrote [^]*Not started: this host is not registered/);
@@ -287,6 +318,7 @@ for (const suite of ["bookworm", "trixie"]) {
       const { machine } = world;
       await writeHost(machine.root);
       console.log(`    booted in ${((await machine.boot()) / 1_000).toFixed(1)} s`);
+      await t.step("advice of service install is taken", () => takesAdvice(world));
       await t.step("install, register, install again: it runs", () => register(world));
       await t.step("it is confined", () => isConfined(world));
       await t.step("it scans apt inside of its sandbox", () => scansApt(world));

@@ -30,6 +30,13 @@ const HANGING = { test: [WORLD, "advice on an agent that hangs"] } as const;
 const STATE = "tests/e2e/advice_state_test.ts";
 const SERVERS = "tests/e2e/advice_server_test.ts";
 const HOSTS = "tests/e2e/advice_host_test.ts";
+const MISTAKES = "tests/e2e/mistakes_test.ts";
+const DOCTORS = "tests/e2e/advice_doctor_test.ts";
+const ADDRESS = { test: [DOCTORS, "doctor's advice on a server's address and state"] } as const;
+const TOKENS_OF = { test: [DOCTORS, "doctor's advice on tokens: the agent runs"] } as const;
+const REGISTERING = { test: [DOCTORS, "doctor's advice on a registration"] } as const;
+const IN_THE_CLEAR = { test: [DOCTORS, "doctor's advice on tokens in the clear"] } as const;
+const BAD_MANAGER = { outside: "a package manager that is broken, which says itself how" } as const;
 const WAITING = {
   test: [STATE, "advice on an event that waits, and is not to be purged"],
 } as const;
@@ -45,6 +52,9 @@ const TAKE_OVER = "tests/e2e/take_over_test.ts";
 export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, taken: Taken])[]>> =
   {
     "src/trusted_path.ts": [
+      ['give another "--state-dir"', {
+        test: [DOCTOR, "doctor: a state directory that is a file"],
+      }],
       ['" belongs to user {}. Next: {}', "frame"],
       ["belongs to user {}. Next: {} {}{}", {
         test: [OWNERS, "root takes no configuration that others can write, own or replace"],
@@ -57,12 +67,30 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["move the file to a directory that", { situation: "a configuration in the home of a user" }],
       ['give a "--state-dir" that', { situation: "a state directory in the home of a user" }],
     ],
+    "src/config.ts": [["let this user read it", RIGHTS]],
     "src/doctor/finding.ts": [[". Next: ", "frame"]],
     "src/doctor/agent_checks.ts": [
+      ["see what fails below", "no advice"],
+      ["wait for the agent's next check-in", TOKENS_OF],
+      ["wait a minute, and run this again", TOKENS_OF],
+      ["run the agent, which renews it", {
+        test: [DOCTORS, "doctor's advice on an access token that has ended"],
+      }],
+      ["find out who sent that command", {
+        outside: "whoever sends commands in the server's name",
+      }],
       ["delete the agent in the server's dashboard if it", { test: [DOCTOR, NOT_ACCEPTED] }],
       ["compare the key with the one on the server itself", { test: [DOCTOR, NOT_ACCEPTED] }],
     ],
     "src/doctor/scanner_checks.ts": [
+      ["see what it says, and install it again", BAD_MANAGER],
+      ["fetch them as root", { test: [DOCTOR, NO_MANAGER] }],
+      ["fetch the lists as root", { test: [DOCTOR, NO_MANAGER] }],
+      ["see what a scan says now", {
+        test: ["tests/cli/scan_command_test.ts", "scan prints the reason of a failure"],
+      }],
+      ["add the package manager of this host", { test: [DOCTOR, NO_MANAGER] }],
+      ["install it as root", { test: [SYSTEMD, "advice of service install is taken"] }],
       ["name some in scanners.enabled", { test: [DOCTOR, NO_MANAGER] }],
       ["see why: `{}`", { test: [SYSTEMD, "its log is in the journal"] }],
       ["start it now and at each boot", {
@@ -70,6 +98,24 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       }],
     ],
     "src/doctor/server_checks.ts": [
+      ["give the proxy's user and password", {
+        test: [DOCTORS, "doctor's advice on a proxy that wants a password"],
+      }],
+      ["let the proxy pass this server", {
+        outside: "a proxy that refuses this host; proxy.except_for has a test of its own",
+      }],
+      ["let the server speak https", IN_THE_CLEAR],
+      ["put that authority's certificate", IN_THE_CLEAR],
+      ["renew the server's certificate", IN_THE_CLEAR],
+      ['renew the certificate "{}" before {}', IN_THE_CLEAR],
+      ["write one of the certificate's names", IN_THE_CLEAR],
+      ["set this host's clock, or wait", { outside: "a certificate that is not valid yet" }],
+      ["finish the server's setup", ADDRESS],
+      ["wait a minute, and run this again", {
+        test: [SERVERS, "advice on a server's health"],
+      }],
+      ["correct the address and the path", ADDRESS],
+      ["look for a captive portal", ADDRESS],
       ["correct the name in server.url", { test: [DOCTOR, "a name that does not resolve"] }],
       ["look at this host's name service", {
         test: [SERVERS, "advice on the network of this host"],
@@ -83,7 +129,11 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["look at the server's own log", { test: [SERVERS, "advice on a server's health"] }],
     ],
     "src/doctor/local_checks.ts": [
-      ["move it away", { test: [DOCTOR, "doctor: a state directory that is a file"] }],
+      ["which repairs a damaged buffer", {
+        test: [DOCTORS, "doctor's advice on a damaged buffer"],
+      }],
+      ["with a registration token of the dashboard", REGISTERING],
+      ["set server.url back, or run", REGISTERING],
       ["make room on its file system", { test: [DOCTOR, "doctor: a full disk"] }],
       ["let the agent's user write there", { test: [DOCTOR, "doctor: a full disk"] }],
       ["the kernel's log", { outside: "the disk" }],
@@ -96,9 +146,9 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
     "src/service/systemd_service.ts": [
       ["systemd does not run here", { test: [HOSTS, "advice on a host without systemd"] }],
       ["only root can", { test: [HOSTS, "advice on a service that only root may install"] }],
-      ["sudo install -m 0755", { outside: "root" }],
+      ["sudo install -m 0755", { test: [SYSTEMD, "advice of service install is taken"] }],
       ["is a symbolic link, not a unit", { test: [SYSTEMD, "install follows no link"] }],
-      ["was not written by Pennon", { outside: "root, and the program that wrote the unit" }],
+      ["was not written by Pennon", { test: [SYSTEMD, "advice of service install is taken"] }],
       ["this host is not registered. Next: sudo {} && sudo {}", {
         test: [SYSTEMD, "install, register, install again: it runs"],
       }],
@@ -202,7 +252,12 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
         test: ["tests/e2e/binding_test.ts", '"breaker", "reset", "connection"'],
       }],
       ["restart the agent if it says nothing", HANGING],
-      ["see docs/security.md", { outside: "whoever sends commands in the server's name" }],
+      ["see docs/security.md", {
+        test: [
+          "tests/e2e/signatures_test.ts",
+          "its key is pinned at registration, and only what it signed is run",
+        ],
+      }],
       ["which salvages a damaged buffer", { situation: "a damaged buffer" }],
       ["then requeue or purge them", {
         test: ["tests/cli/events_command_test.ts", "events requeue makes one dead letter pending"],
@@ -364,7 +419,9 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["send as an administrator POST", { situation: "the server has another machine id" }],
     ],
     "src/system/real/regular_file.ts": [
-      ["Next: move it away", { situation: "a configuration that is no regular file" }],
+      ["Next: {}", "frame"],
+      ["move it away", { situation: "a configuration that is no regular file" }],
+      ["name a regular file instead", { test: [MISTAKES, "a device is named"] }],
     ],
     "src/host/redflag_agent.ts": [
       ["sudo systemctl disable --now redflag-agent", {

@@ -63,7 +63,7 @@ Deno.test("no source but advice.ts writes a command line of Pennon by hand", () 
   assert(byHand.test(pennonCommand("run")));
 });
 
-Deno.test('adviceIn() finds advice behind "Next: ", in named constants and in certain functions', () => {
+Deno.test('adviceIn() finds advice behind "Next: ", in named constants, in findings and in certain functions', () => {
   const rows: [source: string, found: string[]][] = [
     ["throw new Error(`Cannot: ${fact}. Next: ${next}`);", ["Cannot: {}. Next: {}"]],
     ['const ADVICE = "do this, " + `then ${that}`;', ["do this, then {}"]],
@@ -71,6 +71,8 @@ Deno.test('adviceIn() finds advice behind "Next: ", in named constants and in ce
     ['function adviceOn(a) { switch (a) { case "x y": return "try it again"; } }', [
       "try it again",
     ]],
+    ['fail(check, "it is so", "do that then");', ["do that then"]],
+    ['told(check, "it is so", "do that then");', []],
     ['const words = "nothing to do";', []],
   ];
   for (const [source, found] of rows) assertEquals(adviceIn(source, "src/a.ts"), found);

@@ -14,7 +14,7 @@ const TABLES = /(?:winget\/program|winupdate\/failure)\.ts$/;
 
 /** What a source with advice has somewhere. */
 const CANDIDATE =
-  /Next: |then run `|\b(?:next|remedy|next_step)\b\s*[:=]|ADVICE|REMEDY|HINT|BY_REASON|\b(?:adviceOn|outageAdvice|byStatus|describeMove|rebind)\(/;
+  /Next: |then run `|\b(?:next|remedy|next_step)\b\s*[:=]|ADVICE|REMEDY|HINT|BY_REASON|\b(?:fail|warn|adviceOn|outageAdvice|byStatus|describeMove|rebind)\(/;
 
 interface Node {
   readonly type: string;
@@ -33,9 +33,10 @@ export function adviceIn(source: string, path: string): string[] {
       isInside = true;
     }
     for (const [field, child] of Object.entries(node)) {
-      for (const one of Array.isArray(child) ? child : [child]) {
+      for (const [index, one] of (Array.isArray(child) ? child : [child]).entries()) {
         if (isNode(one)) {
-          visit(one, nameFor(node, field, { outer: name, isTable }), isInside || text !== null);
+          const given = nameFor(node, field, { outer: name, isTable, index });
+          visit(one, given, isInside || text !== null);
         }
       }
     }
@@ -52,7 +53,7 @@ export function adviceIn(source: string, path: string): string[] {
 function nameFor(
   node: Node,
   field: string,
-  { outer, isTable }: { outer: string | null; isTable: boolean },
+  { outer, isTable, index }: { outer: string | null; isTable: boolean; index: number },
 ): string | null {
   switch (node.type) {
     case "VariableDeclarator": {
@@ -71,7 +72,11 @@ function nameFor(
       const name = String((node["id"] as Node | null)?.["name"]);
       return field === "body" && FUNCTIONS.test(name) ? name : null;
     }
-    case "CallExpression":
+    case "CallExpression": {
+      // The third argument of a finding of doctor.
+      const isFinding = /^(?:fail|warn)$/.test(String((node["callee"] as Node)["name"]));
+      return field === "arguments" && isFinding && index === 2 ? "next" : null;
+    }
     case "BinaryExpression":
     case "SwitchCase":
       return node.type === "SwitchCase" && field === "consequent" ? outer : null;

@@ -194,7 +194,13 @@ Deno.test("no output of a command holds what could steer, whatever was kept or f
     } as const;
     const status = {
       nowMs: 0,
-      identity: { agentId: text, serverUrl: text, tokenEndsAtMs: null, intervalMs: 1 },
+      identity: {
+        agentId: text,
+        serverUrl: text,
+        tokenEndsAtMs: null,
+        savedAtMs: null,
+        intervalMs: 1,
+      },
       identityError: text,
       configuredUrl: null,
       last: { leftBehind: null, signOfLife: null, logLine: null, bootMs: null },

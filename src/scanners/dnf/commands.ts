@@ -166,7 +166,10 @@ function classify(result: RunResult): { reason: ScanErrorReason; next: string } 
   const output = `${stderr}\n${stdout}`;
   if (isLocked(result)) return { reason: "locked", next: "" };
   if (code === USAGE_CODE) {
-    return { reason: "permanent", next: "this version of dnf expects other arguments" };
+    return {
+      reason: "permanent",
+      next: "install a newer Pennon, this version of dnf expects other arguments",
+    };
   }
   if (UNREGISTERED.test(output) && (NO_REPOSITORIES.test(output) || REFUSED.test(output))) {
     const next = 'register this system: run "subscription-manager register"';

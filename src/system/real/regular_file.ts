@@ -23,7 +23,11 @@ export class NotRegularError extends Error {
   override readonly name = "NotRegularError";
 
   constructor(path: string, kind: FileKind) {
-    super(`${notRegular(path, kind)}. Next: move it away, or put a regular file in its place`);
+    // Nobody is told to move /dev/null away.
+    const next = kind === "device"
+      ? "name a regular file instead"
+      : "move it away, or put a regular file in its place";
+    super(`${notRegular(path, kind)}. Next: ${next}`);
   }
 }
 

@@ -149,7 +149,7 @@ const ROWS: readonly [string, ReturnType<typeof failed>, ScanErrorReason, string
     "unknown arguments",
     failed('Unknown argument "--json" for command "list".\n', 2),
     "permanent",
-    "this version of dnf expects other arguments",
+    "install a newer Pennon, this version of dnf expects other arguments",
   ],
   ["a lock (4)", failed("metadata already locked by 12\n", 200), "locked", "already locked by 12"],
   ["a lock, in small letters", failed("failed to obtain rpm lock\n"), "locked", "rpm lock"],

@@ -74,7 +74,7 @@ export const ACCEPTED: readonly Accepted[] = [
     reason: "With a closed breaker the second drain repeats the first, which sent nothing",
   },
   {
-    file: "src/delivery/sender.ts",
+    file: "src/delivery/report_fault.ts",
     operator: "logical",
     before: 'if (answer.kind !== "failed" || answer.status !== 500) return answer;',
     after: "if ((answer.status !== 500)) return answer;",

@@ -16,7 +16,7 @@ export interface RawRequest {
 export type Attack = (write: (bytes: Uint8Array | string) => Promise<void>) => Promise<void>;
 
 /** Every wait of a test's ends after this. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 /** Tokens are opaque to the agent; this one never ends. */
 const TOKEN = "a-token";

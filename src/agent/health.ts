@@ -223,10 +223,8 @@ function outageWords({ why, status, offline }: Outage): string {
 
 function outageAdvice({ why, status, offline }: Outage): string {
   if (blamesProxy(why)) {
-    return `see to the proxy, proxy.http and proxy.https: \`${
-      pennonCommand("doctor")
-    }\` tests it; ` +
-      "events wait meanwhile";
+    const test = `\`${pennonCommand("doctor")}\` tests it`;
+    return `see to the proxy, proxy.http and proxy.https: ${test}; events wait meanwhile`;
   }
   if (offline) return "see the network of this host; events wait in the buffer meanwhile";
   return status === null

@@ -27,7 +27,7 @@ export type Outcome =
   | { readonly kind: "unattributed" }
   | { readonly kind: "later"; readonly isUnanswered?: boolean };
 
-/** Whether the server did not accept the event, whoever caused that. */
+/** Whether the server did not accept the event, for whatever reason. */
 export function isRefusal({ kind }: Outcome): boolean {
   return kind === "refused" || kind === "unattributed" || kind === "bisect";
 }

@@ -414,7 +414,7 @@ export class Sender implements ReportSender {
   }
 
   async #call(
-    { id = "", kind, body }: Pick<StoredEvent, "kind" | "body"> & { readonly id?: string },
+    { id, kind, body }: Pick<StoredEvent, "kind" | "body"> & Partial<Pick<StoredEvent, "id">>,
     options: { isBurst: boolean; signal: AbortSignal },
   ): Promise<{ answer: Answer<ReportAnswer> | Rejected; wasSent: boolean }> {
     const { clock, connection, client } = this.#deps;
@@ -424,7 +424,7 @@ export class Sender implements ReportSender {
     const answer = await connection.attempt("delivery", async (limits, caller) => {
       sentMs = clock.monotonicMs();
       const answer = await client.report(caller, { report: REPORTS[kind], body }, limits);
-      const isKnown = this.#attribution.isPostponed(id);
+      const isKnown = id !== undefined && this.#attribution.isPostponed(id);
       return asReportFailure(answer, isKnown ? "proven" : this.#tokenFault);
     }, options);
     const isAlone = isFirst && number === this.#launched;

@@ -155,26 +155,39 @@ for (const stopped of [...REFUSED, ...UNANSWERED]) {
 
 Deno.test("UnansweredReports lets a report wait only after a check-in between two failures, an hour at most", () => {
   const key = { id: "a", commandId: "c", place: 1 };
-  const steps = fc.array(fc.constantFrom("failed", "checkedIn"), { maxLength: 200 });
-  fc.assert(fc.property(steps, (taken) => {
+  // How many check-ins come before each further failure.
+  const pauses = fc.array(fc.nat(14), { maxLength: 60, size: "max" });
+  fc.assert(fc.property(pauses, (pauses) => {
     const reports = new UnansweredReports();
+    const isWaiting = () => reports.waiting(UNANSWERED_AGAIN_MS).length > 0;
     let rounds = 0;
-    let sinceFailure: number | null = null;
-    for (const step of taken) {
-      if (step === "checkedIn") {
+    reports.failed(key, 0);
+    for (const checkIns of pauses) {
+      assertEquals(isWaiting(), rounds > 0);
+      for (let count = 1; count <= checkIns; count++) {
         reports.checkedIn();
-        if (sinceFailure !== null) sinceFailure += 1;
-      } else {
-        reports.failed(key, 0);
-        if (sinceFailure !== null && sinceFailure > 0) rounds += 1;
-        sinceFailure = 0;
+        if (rounds === 0 || count >= 12) assertEquals(isWaiting(), false);
       }
-      const isWaiting = reports.waiting(UNANSWERED_AGAIN_MS).length > 0;
-      if (rounds === 0) assertEquals(isWaiting, false);
-      else if (sinceFailure === 0) assertEquals(isWaiting, true);
-      if (sinceFailure !== null && sinceFailure >= 12) assertEquals(isWaiting, false);
+      reports.failed(key, 0);
+      if (checkIns > 0) rounds += 1;
     }
+    reports.clear();
+    assertEquals(isWaiting(), false);
   }));
+});
+
+Deno.test("a token that reports alone were refused with is renewed for them again once one was accepted", async () => {
+  const world = await withFilter(401, "dreadful");
+  await append(world, list("scan", 7), log("scan"));
+  await world.advance(30 * MINUTE_MS);
+  const renewals = world.server.count("/renew");
+  await append(world, log("good"));
+  await world.advance(MINUTE_MS);
+  assertEquals(delivered(world, "good"), ["logs"]);
+  await append(world, log("dreadful-too"));
+  await world.advance(MINUTE_MS);
+  assertEquals(world.server.count("/renew"), renewals + 1);
+  await end(world);
 });
 
 Deno.test("UnansweredReports lets a report wait a minute at least, however fast check-ins come, and forgets it", () => {

@@ -66,6 +66,10 @@ Deno.test("examineStateDirectory() looks at the owner, the mode and what may be 
     (await examineStateDirectory(system, STATE)).seen,
     "is a regular file, not a directory",
   );
+  assertStringIncludes((await examineStateDirectory(system, STATE)).next ?? "", "`mv ");
+  // A device such as /dev/null stays where it is.
+  system.files.kinds.set(STATE, "device");
+  assertEquals((await examineStateDirectory(system, STATE)).next, 'give another "--state-dir"');
 });
 
 Deno.test("judgeDisk() fails for a refusal, and warns of little room on either side of the limit", () => {

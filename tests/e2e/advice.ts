@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Program, script } from "../../tools/program.ts";
-import { type Ended, EXECUTABLE, type Host, TOKEN, within } from "./harness.ts";
+import { type Ended, EXECUTABLE, type Host, runToEnd, TOKEN, within } from "./harness.ts";
 
 /** One cycle, whose log can be parsed. */
 export const ONCE = ["run", "--once", "--log-format", "json"];
@@ -22,21 +22,13 @@ export function advised(host: Host, text: string, name: string, fills: Fills = {
 
 /** Runs exactly these words: the advice brings the options of its host along. */
 export async function take(words: readonly string[], input = ""): Promise<Ended> {
-  let out = "";
-  let err = "";
   const argv: [string, ...string[]] = EXECUTABLE === undefined
     ? script("main.ts", ...words)
     : [EXECUTABLE, ...words];
-  const program = new Program({
-    argv,
-    input,
-    onLine: (line, stream) => {
-      if (stream === "stdout") out += `${line}\n`;
-      else err += `${line}\n`;
-    },
-  });
-  const { code } = await within(program.ended, `pennon ${words.join(" ")}`);
-  return { code, out, err };
+  return await runToEnd(
+    `pennon ${words.join(" ")}`,
+    (onLine) => new Program({ argv, input, onLine }),
+  );
 }
 
 /** Takes the advice, which has to succeed. */

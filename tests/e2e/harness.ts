@@ -78,17 +78,10 @@ export class Host {
 
   /** Runs a command to its end. */
   async pennon(words: readonly string[], input = ""): Promise<Ended> {
-    let out = "";
-    let err = "";
-    const program = this.start(words, {
-      input,
-      onLine: (line, stream) => {
-        if (stream === "stdout") out += `${line}\n`;
-        else err += `${line}\n`;
-      },
-    });
-    const { code } = await within(program.ended, `pennon ${words.join(" ")}`);
-    return { code, out, err };
+    return await runToEnd(
+      `pennon ${words.join(" ")}`,
+      (onLine) => this.start(words, { input, onLine }),
+    );
   }
 
   /** Starts a command that goes on. */
@@ -195,6 +188,21 @@ export function onHost02(story: (host: Host) => Promise<void>): Promise<void> {
 /** One cycle of the agent: a check-in, its commands, their results. */
 export async function once(host: Host): Promise<Ended> {
   return await host.pennon(["run", "--once", "--log-format", "json", "--log-level", "debug"]);
+}
+
+/** Waits for the end of a program that `start` starts with this reader of its lines; returns what it printed. */
+export async function runToEnd(
+  what: string,
+  start: (onLine: (line: string, stream: "stdout" | "stderr") => void) => Program,
+): Promise<Ended> {
+  let out = "";
+  let err = "";
+  const program = start((line, stream) => {
+    if (stream === "stdout") out += `${line}\n`;
+    else err += `${line}\n`;
+  });
+  const { code } = await within(program.ended, what);
+  return { code, out, err };
 }
 
 /** Rejects if a promise takes longer than a test's patience. */

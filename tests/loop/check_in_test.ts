@@ -7,6 +7,7 @@ import {
   closeCheckIn,
   dueAfter,
 } from "../../src/loop/check_in.ts";
+import { NEW_STATE } from "../../src/loop/state.ts";
 import { DatabaseError } from "../../src/system/database.ts";
 import { HttpError } from "../../src/system/http.ts";
 import { FakeLog } from "../fakes/log.ts";
@@ -436,6 +437,28 @@ for (const dateAheadMs of [-10 * YEAR_MS, -3_600_000, -600_000, 0, 600_000, 3_60
       assert(world.checkIns() - after <= 1, "it is over");
     }));
 }
+
+Deno.test("an instant by a clock that is an hour ahead, which the server merely repeats, lengthens nothing", async () => {
+  const world = new World();
+  const { server } = world;
+  server.dateAheadMs = -3_600_000;
+  const { sendHttp } = server;
+  server.sendHttp = (request) => {
+    const { metadata = {} } = JSON.parse(request.body ?? "{}");
+    server.rapidPolling = metadata.rapid_polling_enabled
+      ? { enabled: true, until: metadata.rapid_polling_until }
+      : null;
+    return sendHttp(request);
+  };
+  // As after a restart: the agent does not know the server's clock yet.
+  const rapidUntilMs = world.system.clock.monotonicMs() + 120_000;
+  await world.start({ ...NEW_STATE, rapidUntilMs });
+  await world.advance(120_000 + INTERVAL_MS);
+  const before = world.checkIns();
+  await world.advance(INTERVAL_MS);
+  assert(world.checkIns() - before <= 2, `${world.checkIns() - before} check-ins after its end`);
+  await world.stop();
+});
 
 Deno.test("a check-in that the host slept through is made again within a minute, spread", async () => {
   const waits: number[] = [];

@@ -23,7 +23,7 @@ export class NotRegularError extends Error {
   override readonly name = "NotRegularError";
 
   constructor(path: string, kind: FileKind) {
-    // Nobody is told to move /dev/null away.
+    // To move /dev/null away would harm the whole host.
     const next = kind === "device"
       ? "name a regular file instead"
       : "move it away, or put a regular file in its place";

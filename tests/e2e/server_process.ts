@@ -2,10 +2,8 @@
 
 import { Program, script } from "../../tools/program.ts";
 import type { RefserverState } from "../../tools/refserver/server.ts";
-import { AGE, EXECUTABLE, TOKEN, within } from "./harness.ts";
+import { AGE, EXECUTABLE, PATIENCE_MS, TOKEN, within } from "./harness.ts";
 import { pause } from "./outage.ts";
-
-const PATIENCE_MS = 40_000;
 
 export class ServerProcess implements AsyncDisposable {
   readonly url: string;

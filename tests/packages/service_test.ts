@@ -105,7 +105,7 @@ async function replaces(world: PackagedWorld, which: 0 | 1): Promise<void> {
   assertEquals(await say(world, "is-active"), "active");
   assertEquals(reported(server, id), 0);
   await server.setFault({ mode: "none" });
-  await until("result", () => reported(server, id) > 0, 90_000);
+  await until("result", () => reported(server, id) > 0, 120_000);
   assertEquals(reported(server, id), 1);
   assertEquals(await machine.property("NRestarts"), "0");
 }

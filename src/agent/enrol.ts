@@ -306,6 +306,7 @@ function explain(answer: Answer<unknown>): string {
 
 const BY_REASON: Readonly<Record<HttpErrorReason, string | undefined>> = {
   offline: "see that this host has a network and a name service, and try again",
+  unreachable: "see that the server's host runs, and that no firewall or missing route is between",
   dns: "see that the server's address is spelt right, and known to this host's name service",
   refused: "see that the server runs, and that the address names its port",
   tls:

@@ -215,7 +215,7 @@ function assessServer(status: Status): HealthReason[] {
 }
 
 function outageWords({ why, status, offline }: Outage): string {
-  if (offline) return `this host is offline: ${factOf(why)}`;
+  if (offline) return `this host seems to be offline: ${factOf(why)}`;
   return status === null
     ? `the server is not reachable: ${factOf(why)}`
     : `the server answers with errors: ${factOf(why)}`;

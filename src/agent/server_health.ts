@@ -7,7 +7,7 @@ import type { Status } from "./status.ts";
 export type ServerHealth =
   /** It accepted the last check-in. */
   | { readonly state: "reachable"; readonly lastMs: number }
-  /** Nothing arrives there. `offline`: nothing leaves this host. */
+  /** Nothing arrives there. `offline`: nothing seems to leave this host. */
   | ServerTrouble & { readonly state: "unreachable" | "offline" }
   /** It answers with errors. */
   | ServerTrouble & { readonly state: "failing" }

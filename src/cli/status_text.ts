@@ -146,7 +146,7 @@ function describeServerState(
     case "unreachable":
       return `not reachable ${since(server.sinceMs)}: ${server.why}`;
     case "offline":
-      return `not reachable ${since(server.sinceMs)}, this host is offline: ${server.why}`;
+      return `not reachable ${since(server.sinceMs)}, this host seems to be offline: ${server.why}`;
     case "failing":
       return `answers with errors ${since(server.sinceMs)}: ${server.why}`;
     case "refusing":

@@ -101,6 +101,7 @@ function logAcceptance(
 /** The messages for a call that brought no whole answer. */
 const MESSAGE_OF: Readonly<Record<HttpErrorReason, LogMessage>> = {
   offline: "server not reached",
+  unreachable: "server not reached",
   dns: "server not reached",
   refused: "server not reached",
   proxy: "server not reached",

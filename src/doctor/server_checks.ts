@@ -173,18 +173,20 @@ function judgeName({ serverUrl, proxyUrl, addresses }: ServerFacts): Finding {
   return ok(check, `${host} is ${joinNames(addresses, 4)}`);
 }
 
+const BY_REASON: Partial<Record<HttpError["reason"], string>> = {
+  refused: "start the server, or correct the port in server.url: nothing listens there",
+  timeout: "look for a firewall that drops packets, and whether that host is up",
+  offline: "look at this host's network: `ip route`",
+  unreachable: "start that host, or look for a firewall or a missing route between here and there",
+};
+
 function judgeConnection({ serverUrl, proxyUrl, connection }: ServerFacts): Finding {
   const check = "tcp";
   const { host, port } = peerOf(serverUrl);
   if (proxyUrl !== null) return skip(check, "the proxy connects to the server");
   if (connection === null) return skip(check, "there is no address");
   if (typeof connection === "string") return ok(check, `${connection} accepts on port ${port}`);
-  const remedies: Partial<Record<HttpError["reason"], string>> = {
-    refused: "start the server, or correct the port in server.url: nothing listens there",
-    timeout: "look for a firewall that drops packets, and whether that host is up",
-    offline: "look at this host's network: `ip route`",
-  };
-  const next = remedies[connection.reason] ??
+  const next = BY_REASON[connection.reason] ??
     "see that the server runs, and that nothing in between keeps this host from it";
   return fail(check, `${host}:${port}: ${factOf(connection.message)}`, next);
 }

@@ -344,6 +344,7 @@ Deno.test("register() and unregister() print no token that the server repeats", 
 Deno.test("adviceOn() has advice for each reason why a server was not reached", () => {
   const rows: [HttpErrorReason, RegExp][] = [
     ["offline", /this host has a network/],
+    ["unreachable", /server's host runs/],
     ["dns", /address is spelt right/],
     ["refused", /server runs, and .* port/],
     ["tls", /tls\.ca_file/],

@@ -79,7 +79,12 @@ const FAILURES: readonly [check: string, change: Partial<ServerFacts>, words: st
   ],
   ["tcp", { connection: failure("refused", "connection refused"), health: null }, "start the"],
   ["tcp", { connection: failure("timeout", "no answer in time"), health: null }, "firewall"],
-  ["tcp", { connection: failure("offline", "no route to it"), health: null }, "ip route"],
+  ["tcp", { connection: failure("offline", "no route to it"), health: null }, "ip route`"],
+  [
+    "tcp",
+    { connection: failure("unreachable", "no route to its host"), health: null },
+    "missing route",
+  ],
   ["tls", { health: noAnswer("tls", "invalid peer certificate: UnknownIssuer") }, "tls.ca_file"],
   ["tls", { health: noAnswer("tls", "invalid peer certificate: NotValidForName") }, "names in"],
   ["tls", { health: noAnswer("tls", "invalid peer certificate: Expired") }, "renew"],

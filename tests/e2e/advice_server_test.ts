@@ -381,5 +381,39 @@ Deno.test({
       );
       await space.setDropping(false);
       assertEquals((await register(url)).code, 0);
+      await space.setDropping(true);
+      const doctor = await wrapped(host, space.wrap, ["doctor"]);
+      assertStringIncludes(doctor.said, "look for a firewall that drops packets");
     }, { config: '[http]\nconnect_timeout = "2s"\n' }),
+});
+
+Deno.test({
+  ...cannotMakeNetworks,
+  name: "advice on a server that a network does not reach: its host runs, and nothing is between",
+  fn: () =>
+    atAnotherHost(async (host, space) => {
+      const { url } = host.server;
+      const register = () =>
+        wrapped(host, space.wrap, ["register", "--replace", "--server", url, "--token", TOKEN]);
+      await space.setUnreachable(true);
+      const refused = await register();
+      assertStringIncludes(
+        refused.said,
+        "Next: see that the server's host runs, and that no firewall or missing route is between",
+      );
+      await space.setUnreachable(false);
+      assertEquals((await register()).code, 0);
+      await space.setUnreachable(true);
+      const { said } = await wrapped(host, space.wrap, ["doctor"]);
+      assertStringIncludes(said, "no route to its host");
+      assertStringIncludes(said, "start that host, or look for a firewall or a missing route");
+      await wrapped(host, space.wrap, ONCE);
+      const { out } = await host.pennon(["status"]);
+      // This host has a network: the server is what cannot be reached.
+      assertStringIncludes(out, "the server is not reachable: no route to its host");
+      assertStringIncludes(await nextOf(host, "outage"), "see whether the server runs");
+      await space.setUnreachable(false);
+      await wrapped(host, space.wrap, ONCE);
+      await isWellAgain(host);
+    }),
 });

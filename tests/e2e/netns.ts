@@ -52,6 +52,12 @@ export class NetworkNamespace implements AsyncDisposable {
     } else await ip(...inside, "delete", this.hostAddress, ...link);
   }
 
+  /** Plays a router that says "host unreachable" of this host. */
+  async setUnreachable(isUnreachable: boolean): Promise<void> {
+    const change = isUnreachable ? "add" : "delete";
+    await ip("-n", this.name, "route", change, "unreachable", `${this.hostAddress}/32`);
+  }
+
   /** Takes it all away; its links go with it. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {

@@ -150,7 +150,8 @@ export const CONNECTION_CONDITIONS: readonly Condition[] = [
   connected(
     "offline",
     {
-      health: "DEGRADED: this host is offline: network is unreachable, since 03:08Z (5 min)",
+      health:
+        "DEGRADED: this host seems to be offline: network is unreachable, since 03:08Z (5 min)",
       check: 1,
       code: "outage",
       nextInMs: 20 * S,

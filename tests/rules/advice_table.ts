@@ -46,6 +46,8 @@ const NOT_KEPT = { test: [STATE, "advice on a registration that the disk did not
 const VERSION = { test: [STATE, "advice on a buffer of another version"] } as const;
 const TOKENS = { test: [SERVERS, "advice on tokens that are refused"] } as const;
 const OUTAGE = { test: [SERVERS, "advice in an outage"] } as const;
+const NO_ANSWER = { test: [SERVERS, "advice on a server that does not answer"] } as const;
+const NO_ROUTE = { test: [SERVERS, "advice on a server that a network does not reach"] } as const;
 const TAKE_OVER = "tests/e2e/take_over_test.ts";
 
 /** By file: a part of the text that no other text of the file has, and who takes it. */
@@ -123,6 +125,12 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see that the server runs", {
         outside: "a network that refuses in another way than those that have words of their own",
       }],
+      ["start the server, or correct the port", {
+        test: [DOCTOR, "a port on which nothing listens"],
+      }],
+      ["look for a firewall that drops", NO_ANSWER],
+      ["look at this host's network", { test: [SERVERS, "advice on the network of this host"] }],
+      ["start that host, or look", NO_ROUTE],
       ["look whether the server speaks TLS", {
         test: [DOCTOR, "plain HTTP where TLS is expected"],
       }],
@@ -222,9 +230,8 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see that the server's address is spelt right", REGISTRATION],
       ["see that the server runs", REGISTRATION],
       ["see that the server speaks https", CERTIFICATES],
-      ["see that no firewall is between", {
-        test: [SERVERS, "advice on a server that does not answer"],
-      }],
+      ["see that no firewall is between", NO_ANSWER],
+      ["see that the server's host runs", NO_ROUTE],
       ["see that the address begins with", CERTIFICATES],
       ["see that the address is a RedFlag server's", REGISTRATION],
       ["see to proxy.http and proxy.https", {

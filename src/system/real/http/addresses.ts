@@ -6,6 +6,7 @@
 
 import type { Clock } from "../../system.ts";
 import { realClock } from "../clock.ts";
+import { classifyFailure } from "./request.ts";
 
 /** A host, by name or address, and a port. */
 interface Target {
@@ -50,7 +51,10 @@ export async function lookup(hostname: string): Promise<readonly string[]> {
   return [...new Set(found.map(({ address }) => address))];
 }
 
-/** Connects by TCP. Throws what connecting to the first address throws, if no other one can be reached. */
+/**
+ * Connects by TCP. Throws what connecting to the first address throws, if no other one can be reached; but what
+ * another one throws, if the first only shows that this host has no route to it: IPv6, as a rule.
+ */
 export function connectTcp(target: Target): Promise<Deno.TcpConn> {
   return connectAny(target, DENO);
 }
@@ -63,16 +67,19 @@ export async function connectAny<C extends { close(): void }>(
   const { hostname, port } = target;
   if (ADDRESS.test(hostname)) return await dialler.connect(target);
   return await connectOr(dialler, dialler.connect(target), async () => {
-    const [, ...others] = (await dialler.lookup(hostname)).slice(0, MOST_ADDRESSES);
-    return await connectInTurn(others.map((address) => ({ hostname: address, port })), dialler);
+    const addresses = await dialler.lookup(hostname).catch(() => []);
+    const others = addresses.slice(1, MOST_ADDRESSES);
+    return await connectInTurn(others.map((hostname) => ({ hostname, port })), dialler);
   });
 }
+
+const NO_OTHER = new Error("no other address");
 
 async function connectInTurn<C extends { close(): void }>(
   [target, ...others]: readonly Target[],
   dialler: Dialler<C>,
 ): Promise<C> {
-  if (target === undefined) throw new Error("no other address");
+  if (target === undefined) throw NO_OTHER;
   return await connectOr(
     dialler,
     dialler.connect(target),
@@ -93,8 +100,8 @@ async function connectOr<C extends { close(): void }>(
     inTime = await Promise.race([first, slow]);
   } catch (error) {
     if (isUnknownName(error)) throw error;
-    return await connectOthers().catch(() => {
-      throw error;
+    return await connectOthers().catch((other) => {
+      throw moreTelling(error, other);
     });
   } finally {
     cancel();
@@ -107,9 +114,16 @@ async function connectOr<C extends { close(): void }>(
       attempt.then((connection) => connection !== made && connection.close(), () => {});
     }
     return made;
-  } catch {
-    return await first; // Both have failed: this says why.
+  } catch (error) {
+    if (error instanceof AggregateError) throw moreTelling(error.errors[0], error.errors[1]);
+    throw error;
   }
+}
+
+/** Of the errors of two attempts, that of `first`; but this host is offline only where both say so. */
+function moreTelling(first: unknown, other: unknown): unknown {
+  const [reason] = classifyFailure(first);
+  return reason === "offline" && other !== NO_OTHER ? other : first;
 }
 
 /** No name service has an address for it: to ask once more would double the questions of each attempt. */

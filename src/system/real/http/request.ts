@@ -140,13 +140,11 @@ const FAILURES: readonly [RegExp, HttpErrorReason, string][] = [
   [
     /temporary failure in name resolution|os error 1100[23]\b/i,
     "offline",
-    "no name service can be reached",
+    "no name service answers for it",
   ],
-  [
-    /network is unreachable|no route to host|os error (101|113|10050|10051|10065)\b/i,
-    "offline",
-    "no route to it",
-  ],
+  [/network is (unreachable|down)|os error (10[01]|1005[01])\b/i, "offline", "no route to it"],
+  // A router says so of a server that is switched off as well.
+  [/no route to host|os error (113|10065)\b/i, "unreachable", "no route to its host"],
   [
     /failed to lookup address|name or service not known|no such host|os error 1100[14]\b/i,
     "dns",

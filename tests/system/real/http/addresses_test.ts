@@ -4,7 +4,7 @@ import { settle } from "../../../fakes/clock.ts";
 import { FakeSystem } from "../../../fakes/system.ts";
 
 /** What connecting to an address leads to, after so long. */
-type Fate = "accepts" | "refuses" | "is silent" | `accepts after ${number} s`;
+type Fate = "accepts" | "refuses" | "has no route" | "is silent" | `accepts after ${number} s`;
 
 /** A name whose addresses have these fates, in their order; the name itself leads to the first. */
 function host(...fates: readonly Fate[]) {
@@ -22,6 +22,9 @@ function host(...fates: readonly Fate[]) {
     const [, seconds = "0"] = /after (\d+) s/.exec(fate ?? "") ?? [];
     if (seconds !== "0") await clock.sleep(Number(seconds) * 1_000, new AbortController().signal);
     if (fate === "refuses") throw new Error(`${address}: connection refused`);
+    if (fate === "has no route") {
+      throw new Error(`${address}: Network is unreachable (os error 101)`);
+    }
     open.add(address);
     return { address, close: () => void open.delete(address) };
   };
@@ -75,6 +78,20 @@ Deno.test("connectAny() fails as its first address does, and asks for others onl
     else await assertRejects(() => literal.dial(address));
     assertEquals([literal.tried, literal.lookups()], [[address], 0]);
   }
+});
+
+Deno.test("connectAny() says that there is no route only where none of the addresses has one", async () => {
+  const rows: [fates: Fate[], says: string][] = [
+    [["has no route", "refuses"], "192.0.2.1: connection refused"],
+    [["has no route", "has no route", "refuses"], "192.0.2.2: connection refused"],
+    [["refuses", "has no route"], "192.0.2.0: connection refused"],
+    [["has no route", "refuses", "has no route"], "192.0.2.1: connection refused"],
+    [["has no route"], "192.0.2.0: Network is unreachable"],
+  ];
+  for (const [fates, says] of rows) {
+    await assertRejects(() => host(...fates).dial(), Error, says, fates.join());
+  }
+  await assertRejects(() => host("has no route", "has no route").dial(), Error, "unreachable");
 });
 
 Deno.test("connectAny() does not ask a name service once more that knew no such name", async () => {

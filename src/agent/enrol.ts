@@ -127,7 +127,7 @@ async function notSaved(
   const { agentId } = identity;
   const why = cause instanceof Error ? cause.message : String(cause);
   const answer = await client.unregister(identity);
-  const isDeleted = answer.kind === "ok" || answer.kind === "refused" && answer.status === 404;
+  const isDeleted = saysDeleted(answer);
   const rest = isDeleted
     ? `the server has deleted the agent ${agentId} again. Next: ${REPAIR}`
     : `the server still has the agent ${agentId}, which no host runs. Next: delete it in the server's ` +
@@ -173,7 +173,7 @@ export async function unregister(
       secrets: secretsOf(identity),
     });
     const answer = await deleteOnServer(enrolment, client, identity);
-    const isDeleted = answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
+    const isDeleted = saysDeleted(answer);
     if (!isDeleted && !options.evenIfUnreached) {
       const isRefused = answer.kind === "operator_required";
       throw refusal("unregister", answer, isRefused ? REMOVE_ADVICE : UNREGISTER_ADVICE);
@@ -255,6 +255,12 @@ async function deleteOnServer(
   const why = "an administrator has to remove it: this server lets no agent delete itself " +
     `(${again.why})`;
   return { kind: "operator_required", why };
+}
+
+/** Whether the agent is no longer on the server: it says so itself, and not a proxy or a missing route. */
+function saysDeleted(answer: Answer<unknown>): boolean {
+  if (answer.kind !== "refused" || answer.status !== 404) return answer.kind === "ok";
+  return answer.error === "agent_unknown" || answer.error === "other";
 }
 
 /**

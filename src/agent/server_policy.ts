@@ -8,7 +8,7 @@ import type { Connection } from "../connection/connection.ts";
 import { JsonFile } from "../json_file.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
-import { type Client, isAgentUnknown } from "../server/client.ts";
+import { type Client, isAgentUnknown, isRouteUnknown } from "../server/client.ts";
 import { type ServerPolicy, serverPolicy } from "../server/policy.ts";
 import { FileError } from "../system/files.ts";
 import { LAST_INSTANT_MS, type System } from "../system/system.ts";
@@ -104,7 +104,7 @@ export class PolicyRefresh {
   async #apply(answer: Answer<ServerPolicy>): Promise<void> {
     const { system: { clock }, log } = this.#deps;
     if (answer.kind === "ok") return await this.#keep(answer.value);
-    if (answer.kind === "refused" && answer.status === 404 && !isAgentUnknown(answer)) {
+    if (isRouteUnknown(answer)) {
       this.#askAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
       return await this.#keep(null);
     }

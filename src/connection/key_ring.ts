@@ -7,7 +7,7 @@
 import type { Log } from "../log.ts";
 import type { LogMessage } from "../log_messages.ts";
 import type { Answer } from "../server/answer.ts";
-import type { Client } from "../server/client.ts";
+import { type Client, isRouteUnknown } from "../server/client.ts";
 import {
   applyAnnouncement,
   type CommandRefusal,
@@ -210,7 +210,7 @@ export class KeyRing {
  */
 function isAnswered(answer: Answer<unknown>): boolean {
   if (answer.kind === "failed") return answer.status === 503 || answer.status === 200;
-  return answer.kind === "ok" || (answer.kind === "refused" && answer.status === 404);
+  return answer.kind === "ok" || isRouteUnknown(answer);
 }
 
 /** Each is a security event; `security_event` is a stable word for it. */

@@ -10,6 +10,8 @@ import type { AnnouncedKey } from "../server/signing_keys.ts";
 import { describeDuration } from "../wording.ts";
 import { fail, type Finding, ok, skip, warn } from "./finding.ts";
 
+const AGAIN_ADVICE = "wait a minute, and run this again";
+
 const REPLACE =
   "delete the agent in the server's dashboard if it is still there, stop the agent, " +
   `then run \`${replaceCommand()}\``;
@@ -68,7 +70,8 @@ export function judgeAccess(
     }
     case "refused": {
       if (answer.error === "agent_unknown") return saved() ?? judgeUnknown(answer.why);
-      if (answer.status !== 404) {
+      if (answer.error === undefined) return warn(check, answer.why, AGAIN_ADVICE);
+      if (answer.error === "other") {
         return fail(check, `the server refuses this agent: ${answer.why}`, REPLACE);
       }
       const known = saved();
@@ -89,7 +92,7 @@ export function judgeAccess(
     case "failed":
     case "limited":
     case "report_failed":
-      return warn(check, answer.why, "wait a minute, and run this again");
+      return warn(check, answer.why, AGAIN_ADVICE);
     case "aborted":
       return skip(check, "the call was stopped");
   }

@@ -51,11 +51,10 @@ export type Answer<T> =
     readonly why: string;
     readonly status: number;
     /**
-     * What a JSON body's `error` says: that there is no such agent, or something else. Absent where
-     * there is none, as in the plain text that RedFlag 0.1's router says of a route it does not have;
-     * and where it says just that, as 0.2 does.
+     * What the server itself says: that it has no such agent, no such route, or something else. Absent where
+     * these are not its words: a proxy has a page of its own for what it does not pass on.
      */
-    readonly error?: "agent_unknown" | "other";
+    readonly error?: "agent_unknown" | "route_unknown" | "other";
     readonly rateLimit?: RateLimit;
   }
   | {
@@ -111,10 +110,8 @@ export function readAnswer<T>(
       return failed;
   }
   if (status >= 400 && status < 500) {
-    const isNoRoute = words === null || status === 404 && words === ROUTE_UNKNOWN;
-    if (isNoRoute) return { kind: "refused", why, status, ...told };
-    const error = status === 404 && words === AGENT_UNKNOWN ? "agent_unknown" : "other";
-    return { kind: "refused", why, status, error, ...told };
+    const error = status === 404 ? readMissing(response, words) : words === null ? null : "other";
+    return { kind: "refused", why, status, ...(error !== null && { error }), ...told };
   }
   return failed;
 }
@@ -143,6 +140,18 @@ export function saysAgentUnknown(why: string): boolean {
 
 /** RedFlag 0.2's word (server/cmd/server/main.go) on a route that it does not have. */
 const ROUTE_UNKNOWN = "not found";
+
+/** What the router of RedFlag 0.1 says of such a route, as plain text: gin's own words. */
+const ROUTER_SAYS = new TextEncoder().encode("404 page not found");
+
+/** What a 404 says is missing; `words`: those of its JSON. `null`: it is not the server's own. */
+function readMissing({ body }: HttpResponse, words: string | null) {
+  if (words === AGENT_UNKNOWN) return "agent_unknown";
+  if (words === ROUTE_UNKNOWN) return "route_unknown";
+  if (words !== null) return "other";
+  const isRouter = ROUTER_SAYS.every((byte, at) => body[at] === byte);
+  return isRouter && body.length <= ROUTER_SAYS.length + 1 ? "route_unknown" : null;
+}
 
 /**
  * A 503 with the server's own words and a wait no longer than this is no outage: the server works, and

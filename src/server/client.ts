@@ -107,6 +107,13 @@ export function isAgentUnknown(answer: Answer<unknown>): boolean {
   return answer.kind === "refused" && answer.error === "agent_unknown";
 }
 
+/** Whether the server has no such route, in its own words. */
+export function isRouteUnknown(
+  answer: Answer<unknown>,
+): answer is Extract<Answer<unknown>, { kind: "refused" }> {
+  return answer.kind === "refused" && answer.error === "route_unknown";
+}
+
 /** The calls of protocol.md. Every answer is validated. */
 export class Client {
   readonly #sendHttp: SendHttp;
@@ -247,9 +254,7 @@ export class Client {
       return { ...answer, value: { openBecause } };
     }
     // A server without such a route cannot store what it carries.
-    const isOldServer = answer.kind === "refused" && answer.status === 404 &&
-      answer.error === undefined;
-    if (isOldServer && NEWER.has(event.report)) {
+    if (isRouteUnknown(answer) && NEWER.has(event.report)) {
       return { kind: "ok", value: NO_ROUTE, rateLimit: answer.rateLimit ?? null };
     }
     // A 403 without words about the host concerns the report alone: a filter in between dislikes a text in
@@ -258,7 +263,7 @@ export class Client {
     return isAlone ? { kind: "refused", status: 403, why: answer.why, error: "other" } : answer;
   }
 
-  /** What the server sets for its agents; 404: this one (RedFlag 0.1) sets nothing. */
+  /** What the server sets for its agents; no such route: this one (RedFlag 0.1) sets nothing. */
   policy(caller: Caller, options: CallOptions = {}): Promise<Answer<ServerPolicy>> {
     return this.#call({
       ...options,
@@ -271,7 +276,7 @@ export class Client {
     });
   }
 
-  /** Deletes the agent on the server; 404 means that it already was. */
+  /** Deletes the agent on the server; "no such agent" means that it already was. */
   unregister(caller: Caller): Promise<Answer<unknown>> {
     return this.#call({
       method: "DELETE",
@@ -323,7 +328,14 @@ export class Client {
         ? readAnswer({ ...response, status: 200 }, readConflict, nowMs)
         : readAnswer(response, readBody, nowMs);
       // Not of a proxy's own page, which says nothing of the server.
-      if (answer.kind === "ok") this.#serverVersion = readVersion(response.headers);
+      const version = readVersion(response.headers);
+      if (answer.kind === "ok") this.#serverVersion = version;
+      if (isRouteUnknown(answer) && version === null && typeof this.#serverVersion === "string") {
+        // The server says its version with every answer. A router in front of it says what that of RedFlag
+        // 0.1 says, while the server is being started.
+        const { error: _, ...elsewhere } = answer;
+        return elsewhere;
+      }
       return answer;
     } catch (error) {
       return readFailure(error);

@@ -264,11 +264,27 @@ Deno.test("unregister() renews an expired token once, and deletes with the new o
   assertEquals(await loadIdentity(system, "/state"), undefined);
 });
 
+const UNKNOWN_AGENT = answer(404, { error: "agent not found" });
+
+Deno.test("unregister() keeps everything where a 404 does not say that there is no such agent", async () => {
+  for (const reply of [response(404, "404 page not found"), response(404, "<html>"), answer(404)]) {
+    const { system, enrolment } = await setUp(() => reply);
+    await saveIdentity(system, "/state", identity);
+    const options = { evenIfUnreached: false };
+    await assertRejects(() => unregister(enrolment, identity, options), EnrolError, "HTTP 404");
+    assertEquals(await loadIdentity(system, "/state"), identity);
+  }
+});
+
 Deno.test("unregister() of an unknown agent, or a forced one, removes everything", async () => {
   const rows: [reply: HttpResponse | Error, force: boolean, deleted: boolean][] = [
-    [answer(404), false, true],
-    [answer(404), true, true],
+    [UNKNOWN_AGENT, false, true],
+    [UNKNOWN_AGENT, true, true],
     [answer(401), true, false],
+    [answer(404, { error: "no agent" }), false, true],
+    // Neither a server without such a route nor a proxy's page has deleted anything.
+    [response(404, "404 page not found"), true, false],
+    [response(404, "<html>"), true, false],
     [new HttpError("Cannot reach server: refused", { reason: "refused" }), true, false],
   ];
   for (const [reply, evenIfUnreached, deletedOnServer] of rows) {

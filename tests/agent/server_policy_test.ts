@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadPolicy, POLICY_FILE } from "../../src/agent/server_policy.ts";
 import { HttpError } from "../../src/system/http.ts";
+import { response } from "../fakes/response.ts";
 import type { FakeSystem } from "../fakes/system.ts";
 import { SERVER_URL, World } from "../fakes/world.ts";
 
@@ -78,6 +79,30 @@ Deno.test("an agent asks a server without such a route once a day, and drops the
     await system.clock.advance(2 * 60 * MINUTE_MS);
     assertEquals(asked().length, before + 2);
   });
+});
+
+Deno.test("an agent keeps the policy it has where a 404 is not the server's own", async () => {
+  const rows: [version: string | null, page: string][] = [
+    [null, "<html>404</html>"],
+    ["0.2.9", "404 page not found"],
+  ];
+  for (const [version, page] of rows) {
+    const { system, server, whileRunning, asked } = setUp();
+    server.policy = POLICY;
+    server.version = version;
+    await whileRunning(async () => {
+      await system.clock.advance(2 * MINUTE_MS);
+      const before = asked().length;
+      const send = system.sendHttp;
+      system.sendHttp = async (request) =>
+        request.url.endsWith("/config") ? response(404, page) : await send(request);
+      await system.clock.advance(31 * MINUTE_MS);
+      assertEquals((await saved(system))?.backoffMaxMs, 20_000);
+      system.sendHttp = send;
+      await system.clock.advance(31 * MINUTE_MS);
+      assert(asked().length > before, "it was asked for again soon");
+    });
+  }
 });
 
 Deno.test("an agent asks a server that was upgraded at its next check-in, though at most every 15 minutes", async () => {

@@ -22,7 +22,12 @@ function announced(...servers: readonly SigningServer[]): Keys {
   return { kind: "ok", value, rateLimit: null };
 }
 
-const OLD_SERVER: Keys = { kind: "refused", why: "HTTP 404", status: 404 };
+const OLD_SERVER: Keys = {
+  kind: "refused",
+  why: "HTTP 404",
+  status: 404,
+  error: "route_unknown",
+};
 const NO_KEY: Keys = {
   kind: "failed",
   why: "HTTP 503",

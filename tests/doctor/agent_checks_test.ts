@@ -64,12 +64,15 @@ Deno.test("judgeAccess() falls back on what is saved where the server cannot be 
   });
   assertEquals(judge(null, withAction("deleted")).level, "fail");
   // RedFlag 0.1 has no such route.
-  const noRoute = { kind: "refused", status: 404, why: "HTTP 404" } as const;
+  const page = { kind: "refused", status: 404, why: "HTTP 404" } as const;
+  const noRoute = { ...page, error: "route_unknown" } as const;
   assertStringIncludes(judge(noRoute).seen, "the last one was 60 s ago");
   assertEquals(judge(noRoute).level, "ok");
   assertEquals(judge(noRoute, withAction("token")).level, "fail");
   assertEquals(judge({ ...noRoute, error: "agent_unknown" }).level, "fail");
-  assertEquals(judge({ ...noRoute, status: 400 }).level, "fail");
+  assertEquals(judge({ ...noRoute, status: 400, error: "other" }).level, "fail");
+  // A page of a proxy's says nothing of the agent.
+  assertEquals(judge(page).level, "warn");
 });
 
 Deno.test("judgeAccess() tells a deleted agent from a token that the agent will renew", () => {

@@ -10,7 +10,8 @@ const host = { version: "1", metadata: { rapid_polling_enabled: false } };
 const caller = { agentId: "a1", accessToken: "secret" };
 
 function setUp(
-  answer: Partial<HttpResponse> | HttpError | ((url: string) => [number, unknown]) = {},
+  answer: Partial<HttpResponse> | HttpError | ((url: string) => [number, unknown] | HttpResponse) =
+    {},
   proxyUrl: string | null = "http://proxy.test:3128",
 ) {
   const sent: HttpRequest[] = [];
@@ -20,8 +21,10 @@ function setUp(
       sent.push(request);
       if (answer instanceof HttpError) return Promise.reject(answer);
       if (typeof answer === "function") {
-        const [status, body] = answer(request.url);
-        return Promise.resolve(response(status, JSON.stringify(body)));
+        const given = answer(request.url);
+        return Promise.resolve(
+          Array.isArray(given) ? response(given[0], JSON.stringify(given[1])) : given,
+        );
       }
       return Promise.resolve({ ...response(200, "{}"), ...answer });
     },
@@ -208,6 +211,32 @@ Deno.test("what only a server of 0.2 takes counts as delivered at one that has n
     assert(answer.kind === "ok" && answer.value === NO_ROUTE, report);
     const { client: strict } = setUp(response(404, '{"error":"command not found"}'));
     assertEquals((await strict.report(caller, { report, body: "{}" })).kind, "refused");
+  }
+});
+
+Deno.test("no report counts as delivered by a 404 that is not the server's own", async () => {
+  const version = { "x-redflag-version": "0.2.9" };
+  const rows: [body: string, headers: Record<string, string>, known: boolean, kind: string][] = [
+    ["<html>404 Not Found</html>", {}, false, "refused"],
+    ["", {}, false, "refused"],
+    ["404 page not found here", {}, false, "refused"],
+    ['{"message":"no Route matched with those values"}', {}, false, "refused"],
+    ["404 page not found\n", {}, false, "ok"],
+    // A server that says its version with every answer does so with this one as well.
+    ["404 page not found", {}, true, "refused"],
+    ['{"error":"not found"}', {}, true, "refused"],
+    ["404 page not found", version, true, "ok"],
+    ['{"error":"not found"}', version, true, "ok"],
+  ];
+  for (const [body, headers, isKnown, kind] of rows) {
+    let answer = response(200, "{}", version);
+    const { client } = setUp(() => answer);
+    if (isKnown) await client.report(caller, { report: "logs", body: "{}" });
+    answer = response(404, body, headers);
+    for (const report of ["system-info", "events"] as const) {
+      const read = await client.report(caller, { report, body: "{}" });
+      assertEquals(read.kind, kind, `${body} ${JSON.stringify(headers)} ${isKnown}`);
+    }
   }
 });
 

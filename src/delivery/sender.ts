@@ -385,6 +385,7 @@ export class Sender implements ReportSender {
   }
 
   #attribute(event: StoredEvent, refusal: { status: number | null; why: string }): Attributed {
+    this.#unanswered.answered(event.id);
     const { clock, random } = this.#deps;
     const at = { nowMs: clock.monotonicMs(), random };
     const attributed = this.#attribution.attribute(event, refusal, at);

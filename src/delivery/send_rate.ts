@@ -77,9 +77,13 @@ export function recordAnswer(window: SlidingWindow, request: RecordedRequest): S
     return { ...window, answeredAtMs, remaining };
   }
   const { limit, resetInMs } = rateLimit;
-  const remaining = isAlone || window.remaining === null
+  const told = isAlone || window.remaining === null
     ? rateLimit.remaining
     : Math.min(rateLimit.remaining, window.remaining);
+  // A request without an answer may reach the server yet, which has not counted it so far.
+  const remaining = limit === null
+    ? told
+    : Math.max(0, Math.min(told, limit - answeredAtMs.length));
   const resetAtMs = nowMs + resetInMs * (1 + JITTER * random());
   return { ...window, answeredAtMs, limit, remaining, windowMs, resetAtMs };
 }
@@ -104,6 +108,20 @@ export function nextAllowedAtMs(window: SlidingWindow, waiting: number): number 
   const places = Math.max(1, Math.min(PLACES_AT_ONCE, waiting, limit));
   const lastAtMs = answeredAtMs[answeredAtMs.length - limit + places - 1] ?? -Infinity;
   return Math.max(throttledUntilMs, lastAtMs + windowMs);
+}
+
+/**
+ * Reports that may be in flight at once: if each answer takes 20 ms, a full buffer takes 17 minutes
+ * one by one.
+ */
+const MOST_IN_FLIGHT = 8;
+
+/**
+ * How many reports may be in flight, with so many accepted since the last one without an answer: 1, 2, 4, 8.
+ * A server that fails now and then meets few at once.
+ */
+export function inFlightLimit(accepted: number): number {
+  return Math.min(MOST_IN_FLIGHT, 2 ** accepted);
 }
 
 /** Wait between two portions. */

@@ -40,6 +40,7 @@ import {
 } from "./report_fault.ts";
 import {
   advanceSlowStart,
+  inFlightLimit,
   isStalled,
   NEW_WINDOW,
   nextAllowedAtMs,
@@ -66,12 +67,6 @@ export interface SenderDeps {
 
 /** A server that has accepted a report, or was asked, knows this agent for this long. */
 const KNOWN_MS = 600_000;
-
-/**
- * Reports that may be in flight at once: if each answer takes 20 ms, a full buffer takes 17 minutes
- * one by one.
- */
-const MAX_IN_FLIGHT = 8;
 
 /** This many events, or one this large, are a burst: the server's health is checked first. */
 const BURST_EVENTS = 10;
@@ -125,6 +120,8 @@ export class Sender implements ReportSender {
   #extras = NO_EXTRAS;
   readonly #unanswered = new UnansweredReports();
   #tokenFault: TokenFault = "none";
+  /** Reports that were accepted since the last one that had no answer; `Infinity`: all had one. */
+  #acceptedInARow = Infinity;
   #portion: Portion = NO_PORTION;
   /** Reports in flight, and all reports so far. */
   #inFlight = 0;
@@ -229,7 +226,7 @@ export class Sender implements ReportSender {
     // One by one until the server has answered, and while it does not accept the latest report.
     const isSteady = this.#window.answeredAtMs.length > 0 && this.#slowStart.failedReports === 0 &&
       this.#reportBreaker.state === "closed";
-    return isSteady ? MAX_IN_FLIGHT : 1;
+    return isSteady ? inFlightLimit(this.#acceptedInARow) : 1;
   }
 
   /** Sends one event of this portion, and others in the same call. */
@@ -343,6 +340,7 @@ export class Sender implements ReportSender {
         return this.#attribute(event, { status: 500, why: answer.why });
       case "failed":
         this.#attribution.recordServerFailure();
+        this.#acceptedInARow = 0;
         if (wasSent && !answer.offline) this.#unanswered.failed(event, clock.monotonicMs());
         return this.#later(event, wasSent && mayHaveArrived(answer));
       case "aborted":
@@ -367,6 +365,7 @@ export class Sender implements ReportSender {
 
   #accepted(event: StoredEvent, value: ReportAnswer): Attributed {
     this.#unanswered.answered(event.id);
+    this.#acceptedInARow += 1;
     const { endedAs } = value;
     if (endedAs !== undefined && endedAs !== "completed" && endedAs !== "failed") {
       const fields = { command: event.commandId, current_status: endedAs };

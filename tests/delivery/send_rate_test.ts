@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
 import {
   advanceSlowStart,
+  inFlightLimit,
   isStalled,
   NEW_WINDOW,
   nextAllowedAtMs,
@@ -96,6 +97,18 @@ Deno.test("recordAnswer() remembers as many answers as the limit counts, and tho
   assertEquals(remembered(60), [60, 941, 942]);
   assertEquals(remembered(0), [1, 1_000, MINUTE_MS + 500]);
   assertEquals(remembered(null), [1, 1_000, MINUTE_MS + 500]);
+});
+
+Deno.test("recordAnswer() counts the agent's own requests as well, which may reach the server late", () => {
+  // Two requests had no answer; the server has counted neither when it says that 2 of 3 places are free.
+  assertEquals(answers([[0, limited(2)], [1, null], [2, null], [3, limited(2)]]).remaining, 0);
+  assertEquals(answers([[0, null], [1, limited(2)]]).remaining, 1);
+  // A minute later they are forgotten.
+  assertEquals(answers([[0, limited(2)], [1, null], [MINUTE_MS + 2, limited(2)]]).remaining, 2);
+});
+
+Deno.test("inFlightLimit() doubles with each good answer after a failure, up to eight", () => {
+  assertEquals([0, 1, 2, 3, 4, 1_000, Infinity].map(inFlightLimit), [1, 2, 4, 8, 8, 8, 8]);
 });
 
 Deno.test("recordAnswer() never counts below no place at all", () => {

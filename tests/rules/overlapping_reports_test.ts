@@ -29,6 +29,28 @@ Deno.test("eight reports are on their way at once, once the server has answered 
     assertEquals(world.buffer.counts().pending, 0);
   }));
 
+Deno.test("after reports without an answer the next goes alone, and then two, four and eight", () =>
+  inWorld(async (world) => {
+    await letHang(world);
+    const most: number[] = [];
+    let isOnTheWay = 0;
+    let sinceFailure = 0;
+    const { sendHttp } = world.server;
+    world.server.sendHttp = async (request) => {
+      if (!request.url.endsWith("/logs")) return await sendHttp(request);
+      isOnTheWay += 1;
+      most[sinceFailure] = Math.max(most[sinceFailure] ?? 0, isOnTheWay);
+      await world.system.clock.sleep(100, new AbortController().signal);
+      isOnTheWay -= 1;
+      sinceFailure += 1;
+      return await sendHttp(request);
+    };
+    world.server.hangsAt = null;
+    await world.advance(INTERVAL_MS); // Eight have had no answer in time.
+    assertEquals(world.reports.length, 1 + LOGS);
+    assertEquals([most.slice(0, 4), Math.max(...most)], [[1, 2, 4, 8], 8]);
+  }));
+
 Deno.test("reports go one by one until the server has said how many it takes", () =>
   inWorld(async (world) => {
     world.server.hangsAt = "/logs";

@@ -35,6 +35,8 @@ const OF_ACTIONS: readonly [line: string, offers: string[]][] = [
   ["pennon events requeue 0197f0 --al", ["--all"]],
 ];
 
+const PATIENCE_MS = 120_000;
+
 /** Asks a shell: prints `== LINE` and what it offers, one per line. */
 async function offered(
   shell: Shell,
@@ -45,8 +47,11 @@ async function offered(
   try {
     await Deno.writeTextFile(script, completionScript(shell, await describedCommands()));
     const [program = "", ...args] = ask(script);
-    const { stdout, stderr } = await new Deno.Command(program, { args: [...args, ...lines] })
-      .output();
+    const signal = AbortSignal.timeout(PATIENCE_MS); // A shell that hangs must not hang the tests.
+    const { stdout, stderr } = await new Deno.Command(program, {
+      args: [...args, ...lines],
+      signal,
+    }).output();
     assertEquals(new TextDecoder().decode(stderr), "");
     const answers = new TextDecoder().decode(stdout).split(/^== .*$/m).slice(1);
     return answers.map((answer) => [...new Set(answer.split("\n").filter(Boolean))].sort());
@@ -106,7 +111,10 @@ Deno.test({
   },
 });
 
-/** Types each line and a tab in an interactive shell, in which `compadd` prints what it would offer. */
+/**
+ * Types each line and a tab in an interactive shell, in which `compadd` prints what it would offer. Nothing is
+ * typed before the line editor reads: until then the terminal itself takes a Control-U, and drops the line.
+ */
 const ZSH = String.raw`zmodload zsh/zpty
 zpty z zsh -f -i
 drain() { local line; while zpty -r z line; do [[ $line == *"$1"* ]] && break; done }
@@ -114,7 +122,7 @@ zpty -w z 'PROMPT=; setopt nolistbeep; autoload -Uz compinit; compinit -u -D; ec
 drain ready1
 zpty -w z "source $1; echo rea\"dy\"2"
 drain ready2
-zpty -w z 'compadd() { if [[ \${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]]; then builtin compadd "$@"; return $?; fi; typeset -a hits; builtin compadd -A hits "$@"; (( $#hits )) || return 1; print -l -- hit=\${^hits}; }; ended() { print end"ing" }; zle -N ended; bindkey "^T" ended; bindkey "^I" complete-word; echo rea"dy"3'
+zpty -w z 'compadd() { if [[ \${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]]; then builtin compadd "$@"; return $?; fi; typeset -a hits; builtin compadd -A hits "$@"; (( $#hits )) || return 1; print -l -- hit=\${^hits}; }; ended() { print end"ing" }; zle -N ended; bindkey "^T" ended; bindkey "^I" complete-word; zle-line-init() { print rea"dy"3 }; zle -N zle-line-init'
 drain ready3
 shift
 for words in "$@"; do

@@ -290,9 +290,9 @@ export class Monitor {
     }
   }
 
-  /** A request has come, or may come, to the server in a way that the agent does not know of. */
-  disturbed(): void {
-    this.#disturbedMs = this.#clock.trueMs;
+  /** A request has come, or may come within `ms`, to the server in a way that the agent does not know of. */
+  disturbed(ms = 0): void {
+    this.#disturbedMs = Math.max(this.#disturbedMs, this.#clock.trueMs + ms);
   }
 
   /** The server's window was full, which an agent that knows of all its requests keeps from happening. */

@@ -392,7 +392,8 @@ export class Sim {
     const { isAgentDeleted, isDatabaseDown } = this.server;
     // Where old check-ins are repeated, a database that is down looks like a deletion.
     if (isAgentDeleted || isDatabaseDown && fate.kind === "repeated") monitor.deleted();
-    if (DISTURBING.has(fate.kind)) monitor.disturbed();
+    const lateMs = fate.kind === "arrives_late" ? request.timeoutMs + fate.ms : 0;
+    if (DISTURBING.has(fate.kind)) monitor.disturbed(lateMs);
     if (path === "check_in") {
       this.watch.checkIn(request);
       if (fate.kind === "repeated") this.watch.answeredByOther();

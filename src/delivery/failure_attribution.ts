@@ -85,6 +85,9 @@ const MAX_IN_A_ROW = 3;
 /** With more postponed events than this, a server that fails on everything gets no smaller parts. */
 const MAX_POSTPONED = 8;
 
+/** A server that fails by chance on one call in so many, or more, shows nothing of a single event. */
+const WELL_RATIO = 5;
+
 /** An event that the server did not accept, for now. */
 interface Postponed {
   /** Without its body: many events may wait for long. */
@@ -93,8 +96,9 @@ interface Postponed {
   /** How often the server failed on it. */
   readonly failures: number;
   readonly notBeforeMs: number;
-  /** How many events had been delivered at the latest failure. */
+  /** How many events had been delivered at the latest failure, and how often a call had got no answer. */
   readonly delivered: number;
+  readonly outages: number;
   /** Whether the failure has been counted against the event. */
   readonly isCounted: boolean;
   /** How often the server had recovered by then. */
@@ -123,6 +127,7 @@ export class FailureAttribution {
   #delivered = 0;
   #recoveries = 0;
   #serverFailures = 0;
+  #outages = 0;
   /** Delivered reports of updates. */
   #updates = 0;
   /** Failures since the latest delivery. */
@@ -169,11 +174,14 @@ export class FailureAttribution {
     this.#recoveries += 1;
   }
 
-  /**
-   * Something other than a single item of a list has failed: recent refusals may have been the server's
-   * fault as well.
-   */
+  /** A call got no answer of the server: recent refusals may have been its fault as well. */
   recordServerFailure(): void {
+    this.#outages += 1;
+    this.#recordTrouble();
+  }
+
+  /** Something other than a single item of a list has failed. */
+  #recordTrouble(): void {
     this.#serverFailures += 1;
     this.#lists.clear();
   }
@@ -261,6 +269,7 @@ export class FailureAttribution {
       failures: 0,
       notBeforeMs: nowMs + waitMs,
       delivered: this.#delivered,
+      outages: this.#outages,
       isCounted: true,
       recoveries: this.#recoveries,
     });
@@ -284,14 +293,15 @@ export class FailureAttribution {
     this.#inARow += 1;
     const isOfBadList = this.#inARow < MAX_IN_A_ROW && this.#lists.has(listOf(refusal.event));
     const isOwn = this.#proven.has(id) || isOfBadList ||
-      before !== undefined && this.#delivered > before.delivered;
+      before !== undefined && this.#isWellSince(before);
     const counted = this.#countAlone(refusal, isJudged ? 1 : 0);
-    if (!isOwn && counted.alone === null) this.recordServerFailure();
+    if (!isOwn && counted.alone === null) this.#recordTrouble();
     this.#postponed.set(id, {
       ...counted,
       failures,
       notBeforeMs: nowMs + backoffMs(failures, UNATTRIBUTED_BACKOFF, random),
       delivered: this.#delivered,
+      outages: this.#outages,
       isCounted: isOwn || !isJudged,
       recoveries: this.#recoveries,
     });
@@ -317,6 +327,11 @@ export class FailureAttribution {
     }
     this.#otherHalf.set(one, other);
     this.#otherHalf.set(other, one);
+  }
+
+  /** Whether other events got through since then, and far more of them than calls got no answer. */
+  #isWellSince({ delivered, outages }: Postponed): boolean {
+    return this.#delivered - delivered > WELL_RATIO * (this.#outages - outages);
   }
 
   /** When the first postponed event is due; in a minute at the latest. */

@@ -8,6 +8,7 @@ import {
   REFUSED_AGAIN_MS,
   type ReportRefusal,
 } from "../../src/delivery/failure_attribution.ts";
+import { seededRandom } from "../fakes/system.ts";
 
 /** A list that can be split. */
 const TWO = '{"updates":[1,2]}';
@@ -53,6 +54,40 @@ Deno.test("failed() attributes a failure to the event once another has got throu
   attribution.delivered(event("b"));
   assertEquals(attribution.failed(refusal("a"), at), "its_own");
   assertEquals(attribution.failed(refusal("a"), at), "still_unknown"); // Once for each proof.
+});
+
+Deno.test("failed() attributes nothing at a server that fails by chance, whatever gets through", () => {
+  const rows: [delivered: number, outages: number, fault: string][] = [
+    [1, 0, "its_own"],
+    [5, 1, "still_unknown"],
+    [6, 1, "its_own"],
+    [50, 10, "still_unknown"],
+    [51, 10, "its_own"],
+  ];
+  for (const [delivered, outages, fault] of rows) {
+    const attribution = new FailureAttribution();
+    attribution.failed(refusal("a"), at);
+    for (let count = 0; count < outages; count++) attribution.recordServerFailure();
+    for (let count = 0; count < delivered; count++) attribution.delivered(event(`b${count}`));
+    assertEquals(attribution.failed(refusal("a"), at), fault, `${delivered} of ${outages}`);
+  }
+});
+
+Deno.test("a good event has few attempts counted at a server that fails on half of all calls", () => {
+  fc.assert(fc.property(fc.integer(), (seed) => {
+    const random = seededRandom(seed);
+    const attribution = new FailureAttribution();
+    let counted = 0;
+    // The event is tried until it succeeds; other calls go on meanwhile.
+    while (random() < 0.75) {
+      for (let call = 0; call < 20; call++) {
+        if (random() < 0.5) attribution.recordServerFailure();
+        else attribution.delivered(event("b"));
+      }
+      if (attribution.failed(refusal("a"), at) === "its_own") counted += 1;
+    }
+    assert(counted <= 1, `${counted} attempts counted`);
+  }));
 });
 
 Deno.test("delivered() attributes the failure to the half that failed, once, whichever came first", () => {

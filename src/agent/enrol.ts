@@ -22,7 +22,7 @@ import { clampIntervalMs } from "../loop/schedule.ts";
 import { availableScanners } from "../scanners/registry.ts";
 import { Secrets } from "../redact.ts";
 import type { Answer } from "../server/answer.ts";
-import type { Client } from "../server/client.ts";
+import { type Client, isAgentUnknown } from "../server/client.ts";
 import { removeServerKeys } from "../server/key_trust.ts";
 import type { HttpErrorReason } from "../system/http.ts";
 import type { System } from "../system/system.ts";
@@ -259,8 +259,7 @@ async function deleteOnServer(
 
 /** Whether the agent is no longer on the server: it says so itself, and not a proxy or a missing route. */
 function saysDeleted(answer: Answer<unknown>): boolean {
-  if (answer.kind !== "refused" || answer.status !== 404) return answer.kind === "ok";
-  return answer.error === "agent_unknown" || answer.error === "other";
+  return answer.kind === "ok" || isAgentUnknown(answer);
 }
 
 /**

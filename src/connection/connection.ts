@@ -322,22 +322,26 @@ function tooLate(tookMs: number): Answer<never> {
   return { kind: "failed", why, status: null, offline: false, retryAfterMs: null };
 }
 
+/** What RedFlag's `/health` says before it is set up: it has no other route then. */
+const NOT_SET_UP = /waiting for configuration/i;
+
 /**
  * A health check that shows that a call would be in vain, as the answer to that call; `null`: it shows nothing
- * of the kind. A refusal or a page says that `/health` leads somewhere else: a proxy may pass on no more
- * than the API, and RedFlag's own agent never asks.
+ * of the kind. A refusal, a page or unknown words say that `/health` leads somewhere else: a proxy may pass
+ * on no more than the API and answer that by itself, and RedFlag's own agent never asks.
  */
 function readHealth(health: Answer<Health>): Answer<never> | null {
   switch (health.kind) {
     case "ok": {
       const { usable, status } = health.value;
-      if (usable) return null;
+      if (usable || !NOT_SET_UP.test(status)) return null;
       const why = `not healthy: server says "${status}"`;
       return { kind: "failed", why, status: 200, offline: false, retryAfterMs: null };
     }
     case "failed":
-      return health.status !== null && health.status < 400 ? null : health;
+      return health.status !== null && health.status < 500 ? null : health;
     case "limited":
+      return health.isOverloaded ? health : null;
     case "aborted":
       return health;
     case "refused":

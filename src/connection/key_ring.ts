@@ -204,12 +204,18 @@ export class KeyRing {
   }
 }
 
+/** The word of RedFlag 0.2 (`handlers/system.go`) where it signs nothing, with 503. */
+const SIGNS_NOTHING = "signing service not configured";
+
 /**
- * Whether the server has said which keys it has, or that it has none: RedFlag 0.1 has no such route, a
- * later one without a signing key says 503, and its dashboard's page comes for an unknown address.
+ * Whether the server has said which keys it has, or that it has none: RedFlag 0.1 has no such route, a later
+ * one signs nothing, and the dashboard's page comes for an unknown address. No other 503 says so: commands
+ * wait for an answer, and would be refused for good.
  */
 function isAnswered(answer: Answer<unknown>): boolean {
-  if (answer.kind === "failed") return answer.status === 503 || answer.status === 200;
+  if (answer.kind === "failed") {
+    return answer.status === 200 || answer.isSaid === true && answer.why.includes(SIGNS_NOTHING);
+  }
   return answer.kind === "ok" || isRouteUnknown(answer);
 }
 

@@ -132,8 +132,8 @@ export function verdictOf(answer: Answer<unknown>): Verdict {
   switch (answer.kind) {
     case "ok":
       return "success";
-    case "refused": // An explicit refusal shows that the server works.
-      return "success";
+    case "refused": // An explicit refusal shows that the server works; a proxy's page shows nothing.
+      return answer.isForeign ? "neutral" : "success";
     case "failed":
       // No byte left this host: that says nothing about the server.
       return answer.offline ? "neutral" : "failure";
@@ -204,6 +204,11 @@ export function hasRetryAfter(answer: Answer<unknown>): boolean {
   return answer.kind === "failed" && answer.retryAfterMs !== null;
 }
 
+/** Whether somebody else than the server refuses a call: that changes nothing. */
+function isForeign(answer: Answer<unknown>): boolean {
+  return answer.kind === "refused" && answer.isForeign === true;
+}
+
 function isGood({ kind }: Answer<unknown>): boolean {
   return kind === "ok" || kind === "refused" || kind === "report_failed";
 }
@@ -227,7 +232,7 @@ function nextPath(
   switch (answer.kind) {
     case "ok":
     case "refused":
-      return { failures: 0, notBeforeMs: -Infinity };
+      return isForeign(answer) ? path : { failures: 0, notBeforeMs: -Infinity };
     case "failed": {
       const failures = path.failures + 1;
       const capMs = answer.offline
@@ -269,8 +274,9 @@ function nextOutage(
 ): Outage | null {
   switch (answer.kind) {
     case "ok":
-    case "refused":
       return null;
+    case "refused":
+      return answer.isForeign ? outage : null;
     case "failed":
       return {
         sinceMs: outage?.sinceMs ?? nowMs,
@@ -324,6 +330,7 @@ export function nextAcceptance(
         : afterReport({ doubt, operatorAction }, answer.value === NO_ROUTE);
     case "refused":
     case "report_failed":
+      if (isForeign(answer)) return { doubt, operatorAction };
       if (isAgentUnknown(answer)) {
         return afterAgentUnknown({ doubt, operatorAction }, answer.why, step);
       }

@@ -190,9 +190,11 @@ class Drain {
   }
 
   #record(event: StoredEvent, outcome: Outcome): Next {
+    if (outcome.kind !== "delivered" && outcome.isUnanswered) {
+      this.#deps.buffer.noteUnanswered(event.id);
+    }
     switch (outcome.kind) {
       case "later":
-        if (outcome.isUnanswered) this.#deps.buffer.noteUnanswered(event.id);
         return "end";
       case "refused":
         return this.#refuse(outcome, outcome.isFinal);

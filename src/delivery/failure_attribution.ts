@@ -18,14 +18,17 @@ import { decodeJson, LOCAL_LIMITS } from "../json.ts";
  * that an earlier failure was another event's own. `refused`: it counts against the event; `isFinal`:
  * often enough. `unattributed`: it may be the server's fault, and counts against nothing. `bisect`: the
  * same, and both halves are to be tried. `later`: the server has not judged the event, and the drain
- * ends; `isUnanswered`: the event may have arrived all the same.
+ * ends. `isUnanswered`: the event may have arrived all the same.
  */
 export type Outcome =
   | { readonly kind: "delivered"; readonly isLast: boolean; readonly alsoRefused?: KnownRefusal }
+  | NotDelivered & { readonly isUnanswered?: boolean };
+
+type NotDelivered =
   | { readonly kind: "refused"; readonly isFinal?: boolean } & ReportRefusal
   | { readonly kind: "bisect" } & ReportRefusal
   | { readonly kind: "unattributed" }
-  | { readonly kind: "later"; readonly isUnanswered?: boolean };
+  | { readonly kind: "later" };
 
 /** Whether the server did not accept the event, for whatever reason. */
 export function isRefusal({ kind }: Outcome): boolean {
@@ -37,6 +40,16 @@ export interface Attributed {
   readonly outcome: Outcome;
   readonly verdict: Verdict;
   readonly reason?: string;
+}
+
+/**
+ * An answer that does not accept an event. `status`: `null` where no answer came that says anything of the
+ * event. `isSaid`: whether the server itself said so. @default true
+ */
+export interface Unaccepted {
+  readonly status: number | null;
+  readonly why: string;
+  readonly isSaid?: boolean;
 }
 
 /** An event that the server did not accept, and the server's reason. */
@@ -60,6 +73,9 @@ const ASKED_AGAIN = 200;
  * or proxy that is not set up, that lets no report through, or none with such a text in it.
  */
 const JUDGED: ReadonlySet<number> = new Set([ASKED_AGAIN, 400, 409, 413, 422]);
+
+/** Of these, what a proxy judges as well: that a report is too large. */
+const JUDGED_BY_ANYONE: ReadonlySet<number> = new Set([413]);
 
 /** Statuses that concern the whole event. The cause of others may be one item of many, or their number. */
 const ABOUT_THE_WHOLE: ReadonlySet<number> = new Set([ASKED_AGAIN, 404, 409]);
@@ -227,12 +243,12 @@ export class FailureAttribution {
 
   /**
    * Attributes a refusal. Returns the outcome for the queue and the verdict for the report breaker,
-   * which is `failure` if the server may be the cause. `status`: `null` where no answer came that says
-   * anything of the event; that never counts as an attempt, but a list is bisected all the same.
+   * which is `failure` if the server may be the cause. Without a status it never counts as an attempt, but
+   * a list is bisected all the same.
    */
   attribute(
     event: StoredEvent,
-    { status, why }: { status: number | null; why: string },
+    { status, why, isSaid = true }: Unaccepted,
     at: { nowMs: number; random: Random },
   ): Attributed {
     const mayBeOneItem = status === null || !ABOUT_THE_WHOLE.has(status);
@@ -241,7 +257,7 @@ export class FailureAttribution {
       outcome: { kind: "refused", ...refusal, isFinal },
       verdict: "neutral",
     });
-    if (status !== null && JUDGED.has(status)) {
+    if (status !== null && (isSaid ? JUDGED : JUDGED_BY_ANYONE).has(status)) {
       // Each further log that asks in vain is stored by the server as well.
       const waitMs = status === ASKED_AGAIN
         ? backoffMs(event.attempts + 1, UNATTRIBUTED_BACKOFF, at.random)

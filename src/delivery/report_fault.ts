@@ -7,9 +7,15 @@
 
 import type { EventKey } from "../buffer/buffer.ts";
 import type { Answer } from "../server/answer.ts";
+import type { HttpErrorReason } from "../system/http.ts";
 
-/** Answers of a gateway that may have forwarded the request. */
-const GATEWAY: ReadonlySet<number> = new Set([502, 504]);
+/** Failures of a request that has left. */
+const LEFT: ReadonlySet<HttpErrorReason> = new Set([
+  "timeout",
+  "cut_off",
+  "malformed",
+  "too_large",
+]);
 
 /** A report that had no answer again waits for this long at least. */
 export const UNANSWERED_AGAIN_MS = 60_000;
@@ -97,11 +103,34 @@ export function asReportFailure<T>(answer: Answer<T>, fault: TokenFault): Answer
     return { kind: "report_failed", why: answer.why, isUnjudged: true };
   }
   if (answer.kind !== "failed" || answer.status !== 500) return answer;
-  const { why, rateLimit } = answer;
-  return { kind: "report_failed", why, ...(rateLimit && { rateLimit }) };
+  const { why, rateLimit, isSaid } = answer;
+  return {
+    kind: "report_failed",
+    why,
+    ...(rateLimit && { rateLimit }),
+    ...(isSaid && { isSaid }),
+  };
 }
 
-/** Whether the server may have acted all the same: the answer is lost, or a gateway did not wait. */
-export function mayHaveArrived(answer: Extract<Answer<unknown>, { kind: "failed" }>): boolean {
-  return answer.status === null ? !answer.offline : GATEWAY.has(answer.status);
+/**
+ * Whether the server may have stored a report all the same: no answer came, or one that is not in the server's
+ * own words: a proxy may have put its own in the place of a good one.
+ */
+export function mayHaveArrived(answer: Answer<unknown>): boolean {
+  switch (answer.kind) {
+    case "failed":
+      if (answer.status === null) return answer.reason === undefined || LEFT.has(answer.reason);
+      return answer.isSaid !== true;
+    case "report_failed":
+      return answer.isSaid !== true;
+    case "refused":
+      return answer.isForeign === true;
+    case "aborted":
+      return true;
+    case "ok":
+    case "limited":
+    case "unauthorized":
+    case "operator_required":
+      return false;
+  }
 }

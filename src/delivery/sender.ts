@@ -29,6 +29,7 @@ import {
   FailureAttribution,
   isRefusal,
   type Outcome,
+  type Unaccepted,
   withoutClosing,
 } from "./failure_attribution.ts";
 import {
@@ -330,14 +331,14 @@ export class Sender implements ReportSender {
       case "ok":
         return answer.value.openBecause === undefined
           ? this.#accepted(event, answer.value)
-          : this.#attribute(event, askedAgain(answer.value.openBecause));
+          : this.#attribute(event, askedAgain(answer.value.openBecause), answer);
       case "refused":
         if (isAgentUnknown(answer)) return LATER;
-        return this.#attribute(event, answer);
+        return this.#attribute(event, { ...answer, isSaid: !answer.isForeign }, answer);
       case "report_failed":
-        if (answer.isUnjudged) return this.#attribute(event, { status: null, why: answer.why });
+        if (answer.isUnjudged) return this.#attribute(event, { ...answer, status: null }, answer);
         if (!await this.#isKnown(deadlineSignal)) return LATER;
-        return this.#attribute(event, { status: 500, why: answer.why });
+        return this.#attribute(event, { ...answer, status: 500 }, answer);
       case "failed":
         this.#attribution.recordServerFailure();
         this.#acceptedInARow = 0;
@@ -383,11 +384,13 @@ export class Sender implements ReportSender {
     return { outcome: { ...delivered, ...alsoRefused && { alsoRefused } }, verdict: "success" };
   }
 
-  #attribute(event: StoredEvent, refusal: { status: number | null; why: string }): Attributed {
+  #attribute(event: StoredEvent, refusal: Unaccepted, answer: Answer<unknown>): Attributed {
     this.#unanswered.answered(event.id);
     const { clock, random } = this.#deps;
     const at = { nowMs: clock.monotonicMs(), random };
-    const attributed = this.#attribution.attribute(event, refusal, at);
+    const { outcome, ...rest } = this.#attribution.attribute(event, refusal, at);
+    const isUnanswered = mayHaveArrived(answer) && this.#willAsk(event);
+    const attributed = { ...rest, outcome: { ...outcome, ...(isUnanswered && { isUnanswered }) } };
     // A server that fails on extras alone is no reason to hold back a result.
     if (isExtra(event)) return { ...attributed, verdict: "neutral" };
     const { failedReports } = this.#slowStart;
@@ -395,12 +398,16 @@ export class Sender implements ReportSender {
     return attributed;
   }
 
-  /** The server can be asked whether it has a command's log: the next check-in does. */
   #later(event: StoredEvent, mayHaveArrived: boolean): Attributed {
-    const { id, kind, commandId, place } = event;
-    const isUnanswered = mayHaveArrived && kind === "log" && commandId !== null;
-    if (isUnanswered) this.#unconfirmed.set(id, { id, commandId, place });
+    const isUnanswered = mayHaveArrived && this.#willAsk(event);
     return { outcome: { kind: "later", isUnanswered }, verdict: "neutral" };
+  }
+
+  /** The server can be asked whether it has a command's log: the next check-in does. */
+  #willAsk({ id, kind, commandId, place }: StoredEvent): boolean {
+    const mayBeAsked = kind === "log" && commandId !== null;
+    if (mayBeAsked) this.#unconfirmed.set(id, { id, commandId, place });
+    return mayBeAsked;
   }
 
   /** A deleted agent's reports all fail: no part of them would be accepted. */

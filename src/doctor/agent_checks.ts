@@ -70,8 +70,8 @@ export function judgeAccess(
     }
     case "refused": {
       if (answer.error === "agent_unknown") return saved() ?? judgeUnknown(answer.why);
-      if (answer.error === undefined) return warn(check, answer.why, AGAIN_ADVICE);
-      if (answer.error === "other") {
+      if (answer.isForeign) return warn(check, answer.why, AGAIN_ADVICE);
+      if (answer.error !== "route_unknown") {
         return fail(check, `the server refuses this agent: ${answer.why}`, REPLACE);
       }
       const known = saved();

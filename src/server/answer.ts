@@ -36,6 +36,8 @@ export type Answer<T> =
     readonly reason?: HttpErrorReason;
     /** Nothing left this host: the server has felt nothing. */
     readonly offline: boolean;
+    /** The server itself says so, in a JSON body's `error`; otherwise it may be a proxy in front of it. */
+    readonly isSaid?: true;
     readonly retryAfterMs: number | null;
     readonly rateLimit?: RateLimit;
   }
@@ -50,11 +52,10 @@ export type Answer<T> =
     readonly kind: "refused";
     readonly why: string;
     readonly status: number;
-    /**
-     * What the server itself says: that it has no such agent, no such route, or something else. Absent where
-     * these are not its words: a proxy has a page of its own for what it does not pass on.
-     */
+    /** What the server says: that it has no such agent, no such route, or something else. */
     readonly error?: "agent_unknown" | "route_unknown" | "other";
+    /** It is not the server that says so: a proxy has a page of its own for what it does not pass on. */
+    readonly isForeign?: true;
     readonly rateLimit?: RateLimit;
   }
   | {
@@ -63,6 +64,8 @@ export type Answer<T> =
     readonly rateLimit?: RateLimit;
     /** The server has not judged the report itself; see `delivery/report_fault.ts`. */
     readonly isUnjudged?: true;
+    /** As above. */
+    readonly isSaid?: true;
   }
   | { readonly kind: "unauthorized"; readonly why: string }
   | { readonly kind: "operator_required"; readonly why: string; readonly refusal?: Refusal }
@@ -90,28 +93,37 @@ export function readAnswer<T>(
   }
   const words = readWords(response);
   const why = describe(response, words);
-  const failed = { ...failure, why };
+  const failed = { ...failure, why, ...(words !== null && { isSaid: true as const }) };
   const retryAfterMs = readRetryAfterMs(headers["retry-after"], serverMs ?? nowMs);
   const refusal = readRefusal(status, response.body);
   if (refusal !== null) return { kind: "operator_required", why, refusal };
   switch (status) {
     case 401:
-      return { kind: "unauthorized", why };
+      return asksForPassword(response)
+        ? { ...failed, why: `${why}, of something in between that asks for a password` }
+        : { kind: "unauthorized", why };
     case 403:
-      return { kind: "operator_required", why };
+      return isForeign(response) ? failed : { kind: "operator_required", why };
     case 429:
       return { kind: "limited", why, retryAfterMs };
     case 503:
-      // RedFlag 0.2 sheds load so while its connections to the database are all in use.
-      return words !== null && retryAfterMs !== null && retryAfterMs <= LONGEST_SHEDDING_MS
+      return words?.includes(SHEDDING) && retryAfterMs !== null &&
+          retryAfterMs <= LONGEST_SHEDDING_MS
         ? { kind: "limited", why, retryAfterMs, isOverloaded: true }
         : { ...failed, retryAfterMs };
     case 408:
       return failed;
   }
   if (status >= 400 && status < 500) {
-    const error = status === 404 ? readMissing(response, words) : words === null ? null : "other";
-    return { kind: "refused", why, status, ...(error !== null && { error }), ...told };
+    const refused = { kind: "refused", why, status, ...told } as const;
+    if (status === 404 && saysRouteUnknown(response, words)) {
+      return { ...refused, error: "route_unknown" };
+    }
+    if (isForeign(response)) return { ...refused, isForeign: true };
+    return {
+      ...refused,
+      error: status === 404 && words === AGENT_UNKNOWN ? "agent_unknown" : "other",
+    };
   }
   return failed;
 }
@@ -144,18 +156,32 @@ const ROUTE_UNKNOWN = "not found";
 /** What the router of RedFlag 0.1 says of such a route, as plain text: gin's own words. */
 const ROUTER_SAYS = new TextEncoder().encode("404 page not found");
 
-/** What a 404 says is missing; `words`: those of its JSON. `null`: it is not the server's own. */
-function readMissing({ body }: HttpResponse, words: string | null) {
-  if (words === AGENT_UNKNOWN) return "agent_unknown";
-  if (words === ROUTE_UNKNOWN) return "route_unknown";
-  if (words !== null) return "other";
-  const isRouter = ROUTER_SAYS.every((byte, at) => body[at] === byte);
-  return isRouter && body.length <= ROUTER_SAYS.length + 1 ? "route_unknown" : null;
+/** Whether a 404 says that the server has no such route; `words`: those of its JSON. */
+function saysRouteUnknown({ body }: HttpResponse, words: string | null): boolean {
+  // Other routers written in Go, as Traefik, add the end of a line.
+  const isRouter = body.length === ROUTER_SAYS.length &&
+    ROUTER_SAYS.every((byte, at) => body[at] === byte);
+  return words === ROUTE_UNKNOWN || isRouter;
 }
 
+/** Whether a proxy wants to know who calls: RedFlag's tokens are asked for without such a header. */
+function asksForPassword({ headers }: HttpResponse): boolean {
+  return /^\s*(?:basic|digest|negotiate|ntlm)\b/i.test(headers["www-authenticate"] ?? "");
+}
+
+/** Whether a refusal is not the server's own: what its API says is JSON, or nothing at all. */
+function isForeign({ body }: HttpResponse): boolean {
+  return body.length > 0 && body[0] !== BRACE;
+}
+
+const BRACE = 0x7b;
+
+/** RedFlag 0.2's word while its connections to the database are all in use. */
+const SHEDDING = "pool saturated";
+
 /**
- * A 503 with the server's own words and a wait no longer than this is no outage: the server works, and
- * says that it will soon have time. RedFlag 0.2 asks for 2 s.
+ * A 503 with that word and a wait no longer than this is no outage: the server works, and says that it will
+ * soon have time. RedFlag 0.2 asks for 2 s.
  */
 export const LONGEST_SHEDDING_MS = 5_000;
 

@@ -19,6 +19,7 @@ import {
   readHealth,
   readRegistration,
   readRenewal,
+  readStoredEvents,
   readStoredReport,
   readTakenEvents,
   type RegisterBody,
@@ -65,6 +66,9 @@ const NEWER: ReadonlySet<Report> = new Set([
   "circuit-breakers",
   "events",
 ]);
+
+/** A server that has said its version has the routes of that for so long, whatever is said without one. */
+const VERSION_HOLDS_MS = 24 * 3_600_000;
 
 /** The agent that calls. */
 export interface Caller {
@@ -114,12 +118,20 @@ export function isRouteUnknown(
   return answer.kind === "refused" && answer.error === "route_unknown";
 }
 
+/** The answer of a server that has failed on a report, whatever its status. */
+function failedOn(why: string): Answer<never> {
+  const rest = { offline: false, retryAfterMs: null, isSaid: true } as const;
+  return { kind: "failed", status: 500, why: `HTTP 500: ${why}`, ...rest };
+}
+
 /** The calls of protocol.md. Every answer is validated. */
 export class Client {
   readonly #sendHttp: SendHttp;
   readonly #clock: Clock;
   readonly #options: ClientOptions;
   #serverVersion: string | null | undefined;
+  /** When an answer last said a version. Two servers of two ages may be behind one address for a while. */
+  #versionSeenMs = -Infinity;
 
   constructor(sendHttp: SendHttp, clock: Clock, options: ClientOptions) {
     this.#sendHttp = sendHttp;
@@ -245,13 +257,18 @@ export class Client {
       agentId: caller.agentId,
       token: caller.accessToken,
       body: event.report === "storage-metrics" ? withAgentId(event.body, caller) : event.body,
-      readBody: readStoredReport,
+      readBody: event.report === "events" ? readStoredEvents : readStoredReport,
       ...(event.report === "logs" && { readConflict: readEndedCommand }),
       ...(event.report === "events" && { readConflict: readTakenEvents, conflictStatus: 500 }),
     });
-    if (answer.kind === "ok" && answer.value.openBecause !== undefined) {
-      const openBecause = this.#options.secrets.hide(answer.value.openBecause);
-      return { ...answer, value: { openBecause } };
+    if (answer.kind === "ok") {
+      const { openBecause, notStored } = answer.value;
+      const hide = (text: string) => this.#printable(text);
+      if (openBecause !== undefined) {
+        return { ...answer, value: { openBecause: hide(openBecause) } };
+      }
+      if (notStored !== undefined) return failedOn(hide(notStored));
+      return answer;
     }
     // A server without such a route cannot store what it carries.
     if (isRouteUnknown(answer) && NEWER.has(event.report)) {
@@ -259,8 +276,11 @@ export class Client {
     }
     // A 403 without words about the host concerns the report alone: a filter in between dislikes a text in
     // it, or the command that metrics name was another agent's. If the host is meant, its check-ins show it.
-    const isAlone = answer.kind === "operator_required" && answer.refusal === undefined;
-    return isAlone ? { kind: "refused", status: 403, why: answer.why, error: "other" } : answer;
+    if (answer.kind === "operator_required" && answer.refusal === undefined) {
+      return { kind: "refused", status: 403, why: answer.why, error: "other" };
+    }
+    const isPage = answer.kind === "failed" && answer.status === 403;
+    return isPage ? { kind: "refused", status: 403, why: answer.why, isForeign: true } : answer;
   }
 
   /** What the server sets for its agents; no such route: this one (RedFlag 0.1) sets nothing. */
@@ -330,11 +350,15 @@ export class Client {
       // Not of a proxy's own page, which says nothing of the server.
       const version = readVersion(response.headers);
       if (answer.kind === "ok") this.#serverVersion = version;
-      if (isRouteUnknown(answer) && version === null && typeof this.#serverVersion === "string") {
-        // The server says its version with every answer. A router in front of it says what that of RedFlag
-        // 0.1 says, while the server is being started.
+      const monotonicMs = this.#clock.monotonicMs();
+      if (version !== null) this.#versionSeenMs = monotonicMs;
+      if (
+        isRouteUnknown(answer) && monotonicMs - this.#versionSeenMs < VERSION_HOLDS_MS &&
+        version === null
+      ) {
+        // A server says its version with every answer: this is one of another age, or none.
         const { error: _, ...elsewhere } = answer;
-        return elsewhere;
+        return { ...elsewhere, isForeign: true };
       }
       return answer;
     } catch (error) {

@@ -48,13 +48,21 @@ const anyObject = v.pipe(
   v.record(v.string(), v.unknown()),
 );
 
-/** Accepts any JSON object: only the status matters. */
-export const readAnyObject: ReadBody<unknown> = (body) => decodeJson(anyObject, body);
+/** A good answer whatever else it contains; a gateway may say of a failure of its own that all is well. */
+const good = v.pipe(
+  anyObject,
+  v.check(({ error }) => typeof error !== "string" || error === "", "says of an error"),
+);
+
+/** Accepts any JSON object that says of no error: otherwise only the status matters. */
+export const readAnyObject: ReadBody<unknown> = (body) => decodeJson(good, body);
 
 /** What became of a report. All fields are absent if the server has simply stored it. */
 export interface ReportAnswer {
   /** Of a log: the state in which its command had ended before, by a first log or without the agent. */
   readonly endedAs?: EndState;
+  /** Why the server has not stored all of the events in a report. */
+  readonly notStored?: string;
   /** Why the command is still open although the log is stored: it is to be sent again. */
   readonly openBecause?: string;
 }
@@ -76,7 +84,7 @@ export const readEndedCommand: ReadBody<ReportAnswer> = (body) => decodeJson(end
 const REASON_LIMIT = 200;
 
 const storedReport = v.pipe(
-  anyObject,
+  good,
   v.transform(({ should_retry, reason }): ReportAnswer =>
     should_retry === true
       ? { openBecause: typeof reason === "string" ? cut(reason, REASON_LIMIT) : "" }
@@ -84,19 +92,35 @@ const storedReport = v.pipe(
   ),
 );
 
-/** Accepts any JSON object: the server has stored the report, and may ask for it again. */
+/** Accepts a good answer: the server has stored the report, and may ask for it again. */
 export const readStoredReport: ReadBody<ReportAnswer> = (body) => decodeJson(storedReport, body);
 
+/** PostgreSQL's words on a row that is there already; in any language they name the constraint. */
+const STORED_BEFORE = /duplicate key|\bsystem_events_pkey\b/;
+
 const takenEvents = v.pipe(
-  v.object({ accepted: v.number(), rejected: v.number() }),
-  v.transform((): ReportAnswer => ({})),
+  v.object({
+    accepted: v.number(),
+    rejected: v.number(),
+    errors: v.fallback(v.array(v.string()), []),
+  }),
+  v.transform(({ errors }): ReportAnswer => {
+    const notStored = errors.find((why) => !STORED_BEFORE.test(why));
+    return notStored === undefined ? {} : { notStored: cut(notStored, REASON_LIMIT) };
+  }),
 );
 
 /**
  * Accepts what RedFlag 0.2 says of a page of events one by one, whatever the status: each is stored, was
- * stored before, or will never be. A page that is repeated as a whole gets a 500 of this shape.
+ * stored before, or was rejected by the database for any reason. A page that is repeated as a whole gets a
+ * 500 of this shape; so does one for which there is no room.
  */
 export const readTakenEvents: ReadBody<ReportAnswer> = (body) => decodeJson(takenEvents, body);
+
+const storedEvents = v.union([takenEvents, storedReport]);
+
+/** Accepts a good answer to a report of events, one by one or to all of them. */
+export const readStoredEvents: ReadBody<ReportAnswer> = (body) => decodeJson(storedEvents, body);
 
 /** Longest status of a server's health, in characters. */
 const HEALTH_LIMIT = 200;

@@ -359,7 +359,7 @@ Deno.test("unregister deletes the tokens, and fails if the server is unreachable
     "Next: try again\nOr: delete the agent in the server's dashboard, and its tokens here with ",
   );
   assert(await loadIdentity(system, STATE) !== undefined);
-  server.mood = { kind: "answers", status: 404, body: '{"error":"no agent"}' };
+  server.mood = { kind: "answers", status: 404, body: '{"error":"agent not found"}' };
   const { code, out } = await runCli(system, "unregister", "--json");
   assertEquals(code, 0);
   assertEquals(JSON.parse(out), {

@@ -241,13 +241,23 @@ Deno.test("a report that fails makes the connection no less healthy", async () =
 Deno.test("what the server's health is stands for the call that is not made", async () => {
   const rows: [health: Answer<Health>, answer: Partial<Answer<unknown>>][] = [
     [gone, gone],
-    [{ kind: "limited", why: "HTTP 429", retryAfterMs: 5_000 }, { kind: "limited" }],
+    [
+      { kind: "limited", why: "HTTP 503", retryAfterMs: 2_000, isOverloaded: true },
+      { kind: "limited" },
+    ],
     [{ kind: "aborted" }, { kind: "aborted" }],
     [{ ...gone, status: 502 }, { ...gone, status: 502 }],
-    [{ ...gone, status: 408 }, { ...gone, status: 408 }],
     [
-      { kind: "ok", value: { status: "sick", usable: false }, rateLimit: null },
-      { kind: "failed", why: 'not healthy: server says "sick"', status: 200 },
+      {
+        kind: "ok",
+        value: { status: "waiting for configuration", usable: false },
+        rateLimit: null,
+      },
+      {
+        kind: "failed",
+        why: 'not healthy: server says "waiting for configuration"',
+        status: 200,
+      },
     ],
   ];
   for (const [health, expected] of rows) {

@@ -30,13 +30,16 @@ const OLD_SERVER: Keys = {
 };
 const NO_KEY: Keys = {
   kind: "failed",
-  why: "HTTP 503",
+  why: "HTTP 503: signing service not configured",
   status: 503,
   offline: false,
   retryAfterMs: null,
+  isSaid: true,
 };
 const HTML: Keys = { ...NO_KEY, why: "HTTP 200, but not the answer promised", status: 200 };
 const DOWN: Keys = { ...NO_KEY, why: "refused", status: null };
+/** Of something in front of a server that is being started. */
+const STARTING: Keys = { ...NO_KEY, why: "HTTP 503: no healthy upstream" };
 
 /** A key ring, and a server that answers as it is set to. */
 function setUp({ configuredKey = null }: { configuredKey?: string | null } = {}) {
@@ -95,6 +98,13 @@ Deno.test("lookUpIfDue() asks at once, and then every six hours, also after a re
 });
 
 Deno.test("lookUp() asks at most once per five minutes, and changes nothing without an answer", async () => {
+  for (const answer of [STARTING, { ...NO_KEY, why: "HTTP 503" }]) {
+    const { server, start } = setUp();
+    server.answer = answer;
+    const ring = start();
+    await ring.lookUp(NEVER);
+    assertEquals(ring.answeredAtMs, -Infinity, answer.why);
+  }
   const { system, server, start, saved } = setUp();
   server.answer = DOWN;
   const ring = start();

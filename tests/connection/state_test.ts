@@ -57,6 +57,7 @@ Deno.test("verdictOf() says what each answer says of the server's health", () =>
   const rows: [Answer<unknown>, string][] = [
     [ok, "success"],
     [{ kind: "refused", why: "HTTP 400", status: 400 }, "success"],
+    [{ kind: "refused", why: "HTTP 404", status: 404, isForeign: true }, "neutral"],
     [{ kind: "report_failed", why: "HTTP 500" }, "neutral"],
     [failed(), "failure"],
     [failed({ offline: true }), "neutral"],
@@ -291,6 +292,7 @@ Deno.test("applyAnswer() knows from any answer that this host is online again", 
   }
   const refused: Answer<unknown> = { kind: "refused", why: "HTTP 400", status: 400 };
   assertEquals(after([offline, refused]).outage, null);
+  assertEquals(after([offline, { ...refused, isForeign: true }]).outage?.offline, true);
   assertEquals(after([offline, { kind: "aborted" }]).outage?.offline, true);
 });
 

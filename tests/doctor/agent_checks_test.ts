@@ -72,7 +72,7 @@ Deno.test("judgeAccess() falls back on what is saved where the server cannot be 
   assertEquals(judge({ ...noRoute, error: "agent_unknown" }).level, "fail");
   assertEquals(judge({ ...noRoute, status: 400, error: "other" }).level, "fail");
   // A page of a proxy's says nothing of the agent.
-  assertEquals(judge(page).level, "warn");
+  assertEquals(judge({ ...page, isForeign: true }).level, "warn");
 });
 
 Deno.test("judgeAccess() tells a deleted agent from a token that the agent will renew", () => {

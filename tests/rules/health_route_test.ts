@@ -16,6 +16,12 @@ const STRANGE = [
   [200, "<html>dashboard</html>"],
   [200, ""],
   [302, ""],
+  // A gateway's own idea of health, or of how often it may be asked for.
+  [200, '{"status":"UP"}'],
+  [200, '{"status":"degraded"}'],
+  [429, ""],
+  [408, ""],
+  [403, '{"error":"forbidden"}'],
 ] as const;
 
 /** An agent that has checked in. */

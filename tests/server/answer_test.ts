@@ -178,7 +178,40 @@ Deno.test("readAnswer() says what is wrong with an answer that is not the one pr
     assert(read.kind === "failed");
     assertEquals(read.why, `HTTP 200, but not the answer promised: ${why}`);
     // The words of a refusal are optional.
-    assertEquals(answer(400, body), { kind: "refused", status: 400, why: "HTTP 400" });
+    const speaker = body.startsWith("{")
+      ? { error: "other" } as const
+      : { isForeign: true } as const;
+    assertEquals(answer(400, body), { kind: "refused", status: 400, why: "HTTP 400", ...speaker });
+  }
+});
+
+Deno.test("readAnswer() tells the server's own refusals from those of something in between", () => {
+  const rows: [status: number, body: string, headers: Record<string, string>, kind: string][] = [
+    [400, "<html>no</html>", {}, "refused, foreign"],
+    [400, "Bad Request", {}, "refused, foreign"],
+    [400, "{}", {}, "refused"],
+    [400, "", {}, "refused"],
+    [404, "404 page not found\n", {}, "refused, foreign"],
+    [404, "404 page not found", {}, "refused"],
+    [401, '{"error":"invalid token"}', {}, "unauthorized"],
+    [401, "<html>", {}, "unauthorized"],
+    [401, "<html>", { "www-authenticate": 'Basic realm="x"' }, "failed"],
+    [401, "", { "www-authenticate": "Negotiate" }, "failed"],
+    [403, '{"error":"no"}', {}, "operator_required"],
+    [403, "", {}, "operator_required"],
+    [403, "<html>blocked</html>", {}, "failed"],
+    [503, '{"error":"database pool saturated, retry shortly"}', { "retry-after": "2" }, "limited"],
+    [503, '{"error":"no healthy upstream"}', { "retry-after": "5" }, "failed, said"],
+    [500, '{"error":"failed to save log"}', {}, "failed, said"],
+    [500, "<html>", {}, "failed"],
+    [200, '{"error":"upstream timeout"}', {}, "failed"],
+    [200, '{"error":""}', {}, "ok"],
+  ];
+  for (const [status, body, headers, expected] of rows) {
+    const read = answer(status, body, headers);
+    const foreign = read.kind === "refused" && read.isForeign ? ", foreign" : "";
+    const said = read.kind === "failed" && read.isSaid ? ", said" : "";
+    assertEquals(`${read.kind}${foreign}${said}`, expected, `${status} ${body}`);
   }
 });
 

@@ -57,6 +57,9 @@ export interface AgentHealth {
  */
 const OUTAGE_TOLERATED_MS = 75_000;
 
+/** After this long without a check-in no server that is well still asks to come later. */
+const PUT_OFF_MS = 2 * 3_600_000;
+
 /** After this long without a server the host is as good as unmanaged. */
 const OUTAGE_FAILED_MS = 24 * 3_600_000;
 
@@ -205,7 +208,9 @@ function assessServer(status: Status): HealthReason[] {
     ) {
       reasons.push(degraded("outage", outageWords(outage), more));
     }
-  } else if (breaker.state !== "closed") {
+  } else if (breaker.state === "closed") {
+    reasons.push(...assessPutOff(state, nowMs));
+  } else {
     reasons.push(degraded("breaker_open", `the connection is paused: ${breaker.reason}`, {
       sinceMs: breaker.sinceMs,
       next: `see the server; \`${pennonCommand("breaker", "reset", "connection")}\` tries at once`,
@@ -214,10 +219,24 @@ function assessServer(status: Status): HealthReason[] {
   return [...reasons, ...assessOverdue(status)];
 }
 
+/** A server asks for a wait of an hour at most: one that asks each time is seen by nobody else. */
+function assessPutOff(
+  { lastCheckInAtMs, connection: { paths } }: StoredState,
+  nowMs: number,
+): HealthReason[] {
+  if (lastCheckInAtMs === null || paths.check_in.failures === 0) return [];
+  if (nowMs - lastCheckInAtMs < PUT_OFF_MS) return [];
+  return [degraded("put_off", "no check-in for hours: each time the server asks to come later", {
+    sinceMs: lastCheckInAtMs,
+    next: "see the server's own log, and that of any proxy in front of it, for too many requests",
+  })];
+}
+
 function outageWords({ why, status, offline }: Outage): string {
   if (offline) return `this host seems to be offline: ${factOf(why)}`;
-  return status === null
-    ? `the server is not reachable: ${factOf(why)}`
+  if (status === null) return `the server is not reachable: ${factOf(why)}`;
+  return status < 500
+    ? `something else than the server answers: ${factOf(why)}`
     : `the server answers with errors: ${factOf(why)}`;
 }
 
@@ -227,8 +246,11 @@ function outageAdvice({ why, status, offline }: Outage): string {
     return `see to the proxy, proxy.http and proxy.https: ${test}; events wait meanwhile`;
   }
   if (offline) return "see the network of this host; events wait in the buffer meanwhile";
-  return status === null
-    ? "see whether the server runs and can be reached from here; events wait meanwhile"
+  if (status === null) {
+    return "see whether the server runs and can be reached from here; events wait meanwhile";
+  }
+  return status < 500
+    ? "see to what is in front of the server, a proxy, a portal or a filter; events wait meanwhile"
     : "see the server's own log; events wait in the buffer meanwhile";
 }
 
@@ -345,7 +367,8 @@ function assessBuffer({ buffer, limits, state, holder, nowMs }: Status): HealthR
     }));
   }
   const isConnected = holder !== null && state !== null && state.connection.outage === null &&
-    state.connection.operatorAction === null && state.connection.breaker.state === "closed";
+    state.connection.operatorAction === null && state.connection.breaker.state === "closed" &&
+    state.connection.paths.check_in.failures === 0;
   if (isConnected && oldestPendingMs !== null && nowMs - oldestPendingMs >= DELIVERY_MS) {
     reasons.push(degraded("delivery_late", "the server takes check-ins, but events still wait", {
       sinceMs: oldestPendingMs,

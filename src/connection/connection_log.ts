@@ -68,7 +68,7 @@ export function logAnswer(log: Log, answer: Answer<unknown>, context: AnswerCont
     case "operator_required":
       break;
   }
-  logAcceptance(log, { ...call, next_in_s }, context);
+  logAcceptance(log, answer, { ...call, next_in_s }, context);
   if (before.outage === null || after.outage !== null) return;
   log.info("connection recovered", {
     outage_s: seconds(context.nowMs - before.outage.sinceMs),
@@ -81,12 +81,14 @@ export function logAnswer(log: Log, answer: Answer<unknown>, context: AnswerCont
 /** Logs once when an operator has to act, not with every hourly probe, and once when it is over. */
 function logAcceptance(
   log: Log,
+  answer: Answer<unknown>,
   fields: Readonly<Record<string, unknown>>,
   { before, after }: AnswerContext,
 ): void {
   const { operatorAction } = after;
   if (operatorAction === null) {
-    if (before.operatorAction !== null) {
+    // A server that fails makes it doubtful again, and accepts nobody.
+    if (before.operatorAction !== null && answer.kind !== "failed") {
       log.info("server accepts this agent again", { why: before.operatorAction.why });
     }
     return;

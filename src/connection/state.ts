@@ -205,9 +205,8 @@ export function hasRetryAfter(answer: Answer<unknown>): boolean {
 }
 
 /** Whether somebody else than the server refuses a call: that changes nothing. */
-function isForeign(answer: Answer<unknown>): boolean {
-  return answer.kind === "refused" && answer.isForeign === true;
-}
+const isForeign = (answer: Answer<unknown>) =>
+  answer.kind === "refused" && answer.isForeign === true;
 
 function isGood({ kind }: Answer<unknown>): boolean {
   return kind === "ok" || kind === "refused" || kind === "report_failed";

@@ -13,13 +13,12 @@ import {
 import type { Log } from "../log.ts";
 import type { Clock } from "../system/system.ts";
 import {
-  bisectBody,
   type FailureAttribution,
-  isSingleItem,
   type KnownRefusal,
   type Outcome,
   type ReportRefusal,
 } from "./failure_attribution.ts";
+import { bisectBody, isSingleItem } from "./report_body.ts";
 
 /** Sends single reports for a drain. */
 export interface ReportSender {

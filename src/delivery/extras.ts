@@ -55,12 +55,3 @@ export function extrasDueAtMs(
 export function mostTogether({ isOneByOne }: ExtrasSent, kind: EventKind): number {
   return kind === "agent_event" && !isOneByOne ? MOST_TOGETHER : 1;
 }
-
-/** The body of one call with agent events, each with the id and the instant that it has in the buffer. */
-export function pageOf(events: readonly StoredEvent[]): string {
-  const items = events.map(({ id, createdMs, body }) => {
-    const known = JSON.stringify({ id, created_at: new Date(createdMs).toISOString() });
-    return `${known.slice(0, -1)},${body.slice(1)}`;
-  });
-  return `{"events":[${items.join(",")}]}`;
-}

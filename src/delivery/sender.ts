@@ -18,11 +18,11 @@ import type { EventBuffer, EventKey, EventKind, NewEvent, StoredEvent } from "..
 import type { Connection, Rejected } from "../connection/connection.ts";
 import type { Log } from "../log.ts";
 import type { Answer } from "../server/answer.ts";
-import { type Client, isAgentUnknown, NO_ROUTE, type Report } from "../server/client.ts";
+import { type Client, isAgentUnknown, NO_ROUTE } from "../server/client.ts";
 import type { ReportAnswer } from "../server/protocol.ts";
 import type { Clock, Random } from "../system/system.ts";
 import { drain, type ReportSender } from "./drain.ts";
-import { extrasDueAtMs, isExtra, mostTogether, NO_EXTRAS, pageOf, recordExtra } from "./extras.ts";
+import { extrasDueAtMs, isExtra, mostTogether, NO_EXTRAS, recordExtra } from "./extras.ts";
 import {
   askedAgain,
   type Attributed,
@@ -30,8 +30,8 @@ import {
   isRefusal,
   type Outcome,
   type Unaccepted,
-  withoutClosing,
 } from "./failure_attribution.ts";
+import { pageOf, REPORTS, withoutClosing } from "./report_body.ts";
 import {
   afterGoodCheckIn,
   asReportFailure,
@@ -72,17 +72,6 @@ const KNOWN_MS = 600_000;
 /** This many events, or one this large, are a burst: the server's health is checked first. */
 const BURST_EVENTS = 10;
 const BURST_BYTES = 262_144;
-
-const REPORTS: Readonly<Record<EventKind, Report>> = {
-  agent_event: "events",
-  circuit_breakers: "circuit-breakers",
-  storage_metrics: "storage-metrics",
-  system_metrics: "metrics",
-  updates: "updates",
-  log: "logs",
-  dependencies: "dependencies",
-  system_info: "system-info",
-};
 
 /** What one drain may send. */
 interface Portion {

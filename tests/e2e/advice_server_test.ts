@@ -83,6 +83,11 @@ Deno.test("advice in an outage: the server, its answers and the network of this 
     );
     await host.server.setFault(HEALTHY);
     await isWellAgain(host);
+    await host.server.setFault({ mode: "html", status: 200 });
+    await host.pennon(ONCE);
+    assertStringIncludes(await nextOf(host, "outage"), "see to what is in front of the server");
+    await host.server.setFault(HEALTHY);
+    await isWellAgain(host);
     await host.server.setFault({ mode: "refuse" });
     await host.pennon(ONCE);
     assertStringIncludes(
@@ -93,6 +98,21 @@ Deno.test("advice in an outage: the server, its answers and the network of this 
     await isWellAgain(host);
     await wrapped(host, WITHOUT_NETWORK, ONCE);
     assertStringIncludes(await nextOf(host, "outage"), "see the network of this host");
+    await isWellAgain(host);
+  }));
+
+Deno.test("advice on a server that asks to come later for hours: its own log, until it does no more", () =>
+  onHost(async (host) => {
+    await host.register();
+    assertEquals((await host.pennon(ONCE)).code, 0);
+    await host.server.setFault({ mode: "status", status: 429 });
+    await host.pennon(ONCE);
+    const path = `${host.stateDirectory}/state.json`;
+    const state = JSON.parse(await Deno.readTextFile(path));
+    const before = new Date(Date.now() - 3 * 3_600_000).toISOString();
+    await Deno.writeTextFile(path, JSON.stringify({ ...state, last_check_in_at: before }));
+    assertStringIncludes(await nextOf(host, "put_off"), "for too many requests");
+    await host.server.setFault(HEALTHY);
     await isWellAgain(host);
   }));
 

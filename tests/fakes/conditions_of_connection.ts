@@ -173,6 +173,38 @@ export const CONNECTION_CONDITIONS: readonly Condition[] = [
     NO_SCHEDULE,
   ),
   connected(
+    "the server has asked to wait for hours (429)",
+    {
+      health: "DEGRADED: no check-in for hours: each time the server asks to come later, since " +
+        "00:13Z (3 h)",
+      check: 1,
+      code: "put_off",
+      nextInMs: 90 * S,
+      listed: "in 2 min",
+    },
+    { paths: waiting(90 * S, 9) },
+    { ...NO_SCHEDULE, lastCheckInAtMs: NOW - 3 * HOUR },
+  ),
+  connected(
+    "a portal answers in the server's place",
+    {
+      health: "DEGRADED: something else than the server answers: HTTP 302: a redirect, which is " +
+        "not followed, since 03:08Z (5 min)",
+      check: 1,
+      code: "outage",
+      nextInMs: 20 * S,
+      listed: "in 20 s",
+    },
+    {
+      outage: outage(5 * MIN, {
+        why: "HTTP 302: a redirect, which is not followed",
+        status: 302,
+      }),
+      paths: waiting(20 * S),
+    },
+    NO_SCHEDULE,
+  ),
+  connected(
     "401 loop, not yet believed",
     {
       health: "DEGRADED: the server refuses this agent's tokens, since 03:09Z (5 min)",

@@ -255,6 +255,10 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see the network of this host", OUTAGE],
       ["see whether the server runs", OUTAGE],
       ["see the server's own log; events", OUTAGE],
+      ["see to what is in front of the server", OUTAGE],
+      ["see the server's own log, and that of any proxy", {
+        test: [SERVERS, "advice on a server that asks to come later for hours"],
+      }],
       ["see the server; `{}` tries at once", {
         test: ["tests/e2e/binding_test.ts", '"breaker", "reset", "connection"'],
       }],

@@ -41,7 +41,7 @@ import {
   SIM_MACHINE,
   simCommands,
 } from "./sim_host.ts";
-import { carry, type RequestFate } from "./sim_network.ts";
+import { carry, type RequestFate, unknownForMs } from "./sim_network.ts";
 import { SimServer } from "./sim_server.ts";
 import { FIRST_REFRESH_TOKEN } from "./sim_tokens.ts";
 import { Trace } from "./trace.ts";
@@ -52,10 +52,6 @@ const STATE = "/var/lib/pennon";
 const LIMITS = { maxEvents: 50_000, maxBytes: 64 * 1_024 ** 2, maxAttempts: 10 };
 const LISTS_MS = 12 * 3_600_000;
 const YEARS_MS = 10 * 365 * 86_400_000;
-/** Fates with which the server acts, and the agent does not know when, or whether. */
-const DISTURBING: ReadonlySet<RequestFate["kind"]> = new Set([
-  ...["answer_lost", "stalls", "cut", "late", "held", "arrives_late", "repeated"] as const,
-]);
 /** Far more than the server takes in a minute. */
 const BACKLOG = 300;
 
@@ -392,8 +388,8 @@ export class Sim {
     const { isAgentDeleted, isDatabaseDown } = this.server;
     // Where old check-ins are repeated, a database that is down looks like a deletion.
     if (isAgentDeleted || isDatabaseDown && fate.kind === "repeated") monitor.deleted();
-    const lateMs = fate.kind === "arrives_late" ? request.timeoutMs + fate.ms : 0;
-    if (DISTURBING.has(fate.kind)) monitor.disturbed(lateMs);
+    const unknownMs = unknownForMs(fate, request);
+    if (unknownMs !== null) monitor.disturbed(unknownMs);
     if (path === "check_in") {
       this.watch.checkIn(request);
       if (fate.kind === "repeated") this.watch.answeredByOther();

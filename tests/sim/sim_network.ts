@@ -27,6 +27,17 @@ export type RequestFate =
   | { readonly kind: "redirect" }
   | { readonly kind: "repeated" };
 
+/** Fates with which the server acts, and the agent does not know when, or whether. */
+const UNKNOWN: ReadonlySet<RequestFate["kind"]> = new Set([
+  ...["answer_lost", "stalls", "cut", "late", "held", "repeated"] as const,
+]);
+
+/** For how long the server may yet act on a request without the agent's knowledge; `null`: it knows. */
+export function unknownForMs(fate: RequestFate, { timeoutMs }: HttpRequest): number | null {
+  if (fate.kind === "arrives_late") return timeoutMs + fate.ms;
+  return UNKNOWN.has(fate.kind) ? 0 : null;
+}
+
 const PAGE = "<html><body>Please log in</body></html>";
 
 /** Carries one request by its fate. */

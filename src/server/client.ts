@@ -375,6 +375,8 @@ export class Client {
       url: serverUrl + call.path,
       headers: {
         accept: "application/json",
+        // A proxy that keeps an old answer to a check-in would keep commands away.
+        "cache-control": "no-cache",
         "user-agent": `pennon/${agentVersion}`,
         "x-machine-id": machineId,
         ...(call.body !== undefined && { "content-type": "application/json" }),

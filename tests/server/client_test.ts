@@ -100,12 +100,17 @@ Deno.test("a request has a proxy, a signal, a body and a token only where there 
     ],
     "url",
   ]);
-  assertEquals(Object.keys(sent[0]?.headers ?? {}), ["accept", "user-agent", "x-machine-id"]);
+  assertEquals(Object.keys(sent[0]?.headers ?? {}), [
+    "accept",
+    "cache-control",
+    "user-agent",
+    "x-machine-id",
+  ]);
   const { signal } = new AbortController();
   await client.checkIn(caller, host, { signal });
   assertEquals([sent[1]?.signal, "proxyUrl" in sent[1]!], [signal, false]);
   assertEquals(Object.keys(sent[1]?.headers ?? {}), [
-    ...["accept", "user-agent", "x-machine-id", "content-type", "authorization"],
+    ...["accept", "cache-control", "user-agent", "x-machine-id", "content-type", "authorization"],
   ]);
 });
 

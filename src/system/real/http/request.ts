@@ -129,6 +129,9 @@ export class Deadline {
   }
 }
 
+/** The system itself refuses: no file or memory is left, or a rule of this host forbids it. */
+const OPENS_NONE = "this host opens no connection";
+
 /**
  * Texts of the operating system and of rustls in Deno's messages, the same on 2.6.8 and 2.9.6. Deno
  * gives no code for a name that does not resolve or a certificate that does not verify.
@@ -142,7 +145,17 @@ const FAILURES: readonly [RegExp, HttpErrorReason, string][] = [
     "offline",
     "no name service answers for it",
   ],
-  [/network is (unreachable|down)|os error (10[01]|1005[01])\b/i, "offline", "no route to it"],
+  // 97 and 99: no address of that family on this host, as without IPv6.
+  [
+    /network is (unreachable|down)|os error (97|99|10[01]|10047|10049|1005[01])\b/i,
+    "offline",
+    "no route to it",
+  ],
+  [
+    /os error (1|12|13|23|24|105|10013|10024|10055)\b/i,
+    "offline",
+    OPENS_NONE,
+  ],
   // A router says so of a server that is switched off as well.
   [/no route to host|os error (113|10065)\b/i, "unreachable", "no route to its host"],
   [
@@ -181,5 +194,6 @@ export function classifyFailure(error: unknown): [reason: HttpErrorReason, fact:
   const known = FAILURES.find(([pattern]) => pattern.test(message));
   if (!known) return ["cut_off", message];
   const [, reason, fact] = known;
-  return [reason, reason === "tls" ? `${fact} (${message})` : fact || "connection cut off"];
+  const isVague = reason === "tls" || fact === OPENS_NONE;
+  return [reason, isVague ? `${fact} (${message})` : fact || "connection cut off"];
 }

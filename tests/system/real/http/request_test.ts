@@ -10,7 +10,16 @@ Deno.test("describeFailure() classifies each system's messages, and Windows' num
   const rows: [message: string, reason: HttpErrorReason, fact: string][] = [
     ["", "cut_off", ""],
     ["something else", "cut_off", "something else"],
-    ["something else (os error 1)", "cut_off", "something else (os error 1)"],
+    ["something else (os error 5)", "cut_off", "something else (os error 5)"],
+    ["Address family not supported by protocol (os error 97)", "offline", "no route to it"],
+    ["Cannot assign requested address (os error 99)", "offline", "no route to it"],
+    ...["Too many open files (os error 24)", "Operation not permitted (os error 1)"].map((
+      message,
+    ): [string, HttpErrorReason, string] => [
+      message,
+      "offline",
+      `this host opens no connection (${message})`,
+    ]),
     ["Connection refused (os error 111)", "refused", "connection refused"],
     [
       "Es konnte keine Verbindung hergestellt werden (os error 10061)",

@@ -49,7 +49,7 @@ function badIdentitiesOf(event: NewEvent): string[] {
   const body = JSON.parse(event.body);
   const isBad = event.kind === "updates"
     ? body.updates.map(({ severity }: { severity: string }) => severity !== "low")
-    : [body.action === "" || body.result === "completed"];
+    : [body.action !== GOOD_ACTION];
   return identitiesOf(event).filter((_, number) => isBad[number]);
 }
 
@@ -59,17 +59,19 @@ function drawEvent(random: Random): NewEvent[] {
   if (kind < 0.4) return [log(commandId)];
   // The server wants an action: 400, about this event alone.
   if (kind < 0.5) return [log(commandId, { action: "" })];
-  // A result that its column does not take: 500, whoever is to blame.
-  if (kind < 0.55) return [log(commandId, { result: "completed" })];
+  // An action that its column does not take: 500, whoever is to blame.
+  if (kind < 0.55) return [log(commandId, { action: "x".repeat(51) })];
   const bad = kind < 0.7 ? Math.floor(random() * ITEMS) : -1;
   const snapshotOf = random() < 0.5 ? "updates/storm" : null;
   return [list(commandId, { bad, snapshotOf }), log(commandId)];
 }
 
+const GOOD_ACTION = "scan_updates";
+
 function log(commandId: string, differently: Readonly<Record<string, string>> = {}): NewEvent {
   const body = {
     command_id: commandId,
-    action: "scan_updates",
+    action: GOOD_ACTION,
     result: "success",
     stdout: "fed",
     stderr: "",
@@ -90,6 +92,8 @@ function list(
     current_version: "1",
     available_version: "2",
     severity: number === bad ? "dreadful" : "low",
+    // A server of 0.2 forgets what it knew of a package without.
+    metadata: {},
   }));
   const body = JSON.stringify({
     command_id: commandId,

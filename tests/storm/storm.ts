@@ -341,11 +341,12 @@ async function takeCommands(host: Host, count: number): Promise<StorableCommand[
     host.server.queueCommand({ type: left % 2 === 0 ? "collect_specs" : "install_updates" });
   }
   while (taken.length < count) {
+    const machineId = host.server.state().age02?.bindings[0]?.machineId ?? "";
     const answer = await fetch(`${host.server.url}/api/v1/agents/${agent_id}/commands`, {
-      headers: { Authorization: `Bearer ${access_token}` },
+      headers: { Authorization: `Bearer ${access_token}`, "X-Machine-ID": machineId },
     });
     const { commands } = await answer.json();
-    for (const { id, type, params } of commands) {
+    for (const { id, type, params } of commands ?? []) {
       taken.push({ id, type, params: JSON.stringify(params) });
     }
   }

@@ -368,8 +368,11 @@ export class Agent {
         log,
         "state",
         // After a power cut the state before a check-in will do as well: one sync is enough.
-        (saved, { isDurable }) =>
-          saveState(system, stateDirectory, saved, { durability: isDurable ? "content" : "none" }),
+        async (saved, { isDurable }) => {
+          const durability = isDurable ? "content" : "none";
+          await saveState(system, stateDirectory, saved, { durability });
+          this.#rotation.saveUnsaved(); // The disk works.
+        },
       ),
     }, state);
   }

@@ -24,6 +24,8 @@ export interface RotationMemory {
    * disk refused to take the predecessor away.
    */
   readonly replaced: string | null;
+  /** A successor of `of` that the disk refused; it may be saved until the next renewal sends something. */
+  readonly unsaved: { readonly tokens: StoredTokens; readonly of: string } | null;
   /** Until when a request that had no answer may be on its way to the server, on the monotonic clock. */
   readonly quietAtMs: number;
 }
@@ -67,14 +69,31 @@ export function rememberNothing(
     unsent: 0,
     doubtful: Math.min(LONGEST_DELAY_MS, Math.max(0, LONGEST_DELAY_MS - storedForMs)),
   }[stored.kind];
-  return { spare: null, replaced: null, quietAtMs: nowMs + delayMs };
+  return { spare: null, replaced: null, unsaved: null, quietAtMs: nowMs + delayMs };
+}
+
+/**
+ * Saves a successor that the disk refused: a restart then finds it, as if the disk had taken it at once. Nothing
+ * was sent since, and the disk still has the token that it came from.
+ */
+export async function saveUnsaved(
+  { read, write }: Pick<RotationPorts, "read" | "write">,
+  memory: RotationMemory,
+): Promise<RotationMemory> {
+  if (memory.unsaved === null) return memory;
+  const { tokens, of } = memory.unsaved;
+  const stored = await read();
+  const known = [stored.current, stored.kind === "doubtful" ? stored.previous : null];
+  const isSame = known.includes(of) || known.includes(tokens.current);
+  return isSame && !await write(tokens) ? memory : { ...memory, unsaved: null };
 }
 
 /** Renews once, and once more with the predecessor of a new token that turns out to be void. */
 export async function renewTokens(
   ports: RotationPorts,
-  memory: RotationMemory,
+  before: RotationMemory,
 ): Promise<RotationMemory> {
+  const memory = { ...await saveUnsaved(ports, before), unsaved: null };
   const stored = await ports.read();
   const { current } = stored;
   if (stored.kind !== "doubtful") {
@@ -113,15 +132,14 @@ async function send(
       const current = sent.successor;
       const isSame = current === token;
       const isQuiet = ports.nowMs() >= memory.quietAtMs;
-      // Where the disk refuses it, it is forgotten: the token on disk leads to another one.
-      await ports.write(
-        isSame
-          ? { current, kind: "sent" }
-          : isQuiet
-          ? { current, kind: "unsent" }
-          : { current, kind: "doubtful", previous: token },
-      );
-      return { ...memory, spare: isSame ? null : { token, of: current } };
+      const tokens: StoredTokens = isSame
+        ? { current, kind: "sent" }
+        : isQuiet
+        ? { current, kind: "unsent" }
+        : { current, kind: "doubtful", previous: token };
+      // Where the disk refuses it until the next renewal, the token on disk leads to another one.
+      const unsaved = await ports.write(tokens) ? null : { tokens, of: token };
+      return { ...memory, spare: isSame ? null : { token, of: current }, unsaved };
     }
     case "unanswered":
       return { ...memory, spare: null, quietAtMs: ports.nowMs() + LONGEST_DELAY_MS };

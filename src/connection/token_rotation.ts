@@ -14,6 +14,7 @@ import {
   rememberNothing,
   renewTokens,
   type RotationMemory,
+  saveUnsaved,
   type Sent,
   type StoredTokens,
 } from "./rotation_rule.ts";
@@ -70,6 +71,18 @@ export class TokenRotation {
     const renewal = this.#running.then(() => this.#renew(options));
     this.#running = renewal.catch(() => {});
     return renewal;
+  }
+
+  /** Saves the newest tokens if the disk refused them; to be called as soon as it may take them again. */
+  saveUnsaved(): void {
+    if (this.#memory.unsaved === null) return;
+    this.#running = this.#running.then(async () => {
+      const disk = {
+        read: () => this.#read(),
+        write: (tokens: StoredTokens) => this.#write(tokens),
+      };
+      this.#memory = await saveUnsaved(disk, this.#memory);
+    }).catch(() => {});
   }
 
   /** Resolves when no renewal runs: nothing is saved after that. */

@@ -10,6 +10,8 @@ import {
   rememberNothing,
   renewTokens,
   type RotationMemory,
+  type RotationPorts,
+  saveUnsaved,
   type Sent,
   type StoredTokens,
 } from "../../src/connection/rotation_rule.ts";
@@ -58,7 +60,7 @@ const FIRST: World = {
   isFamilyRevoked: false,
   disk: { current: "0", kind: "unsent" },
   isOld: false,
-  memory: { spare: null, replaced: null, quietAtMs: 0 },
+  memory: { spare: null, replaced: null, unsaved: null, quietAtMs: 0 },
   inFlight: [],
   nowMs: 0,
   hasRenewed: false,
@@ -81,8 +83,11 @@ function handle(world: World, name: string): Sent {
   return { kind: "renewed", successor: String(tokens.length) };
 }
 
-/** One renewal; `script` is what chance decides. Throws `Undecided` where it is too short. */
-async function renew(from: World, script: readonly string[]): Promise<World> {
+/** What the agent does, with the disk and the server: it renews, or saves what the disk had refused. */
+type Step = (ports: RotationPorts, memory: RotationMemory) => Promise<RotationMemory>;
+
+/** One step; `script` is what chance decides. Throws `Undecided` where it is too short. */
+async function take(from: World, script: readonly string[], act: Step): Promise<World> {
   const world = { ...from, hasRenewed: false };
   let step = 0;
   const decide = (options: readonly string[]): string => {
@@ -119,7 +124,7 @@ async function renew(from: World, script: readonly string[]): Promise<World> {
     },
   };
   try {
-    world.memory = await renewTokens(ports, world.memory);
+    world.memory = await act(ports, world.memory);
     return world;
   } catch (error) {
     if (!(error instanceof Died)) throw error;
@@ -149,22 +154,26 @@ async function recovers(from: World): Promise<boolean> {
 
 async function renewWell(world: World, script: readonly string[] = []): Promise<World> {
   try {
-    return await renew(world, script);
+    return await take(world, script, renewTokens);
   } catch (error) {
     if (!(error instanceof Undecided)) throw error;
     return await renewWell(world, [...script, error.options[0]!]);
   }
 }
 
-/** Every outcome of one renewal, with how many faults it took. */
-async function renewals(from: World): Promise<readonly [World, faults: number, what: string][]> {
+/** Every outcome of one step, with how many faults it took. */
+async function outcomesOf(
+  from: World,
+  act: Step,
+): Promise<readonly [World, faults: number, what: string][]> {
   const outcomes: [World, number, string][] = [];
   const scripts: string[][] = [[]];
   for (let script = scripts.pop(); script !== undefined; script = scripts.pop()) {
     const begun = script;
     try {
       const faults = begun.filter((outcome) => outcome !== WRITES[0] && outcome !== SENDS[0]);
-      outcomes.push([await renew(from, begun), faults.length, `renewal: ${begun.join(", ")}`]);
+      const name = act === renewTokens ? "renewal" : "saving";
+      outcomes.push([await take(from, begun, act), faults.length, `${name}: ${begun.join(", ")}`]);
     } catch (error) {
       if (!(error instanceof Undecided)) throw error;
       scripts.push(...error.options.filter(isAllowed).map((option) => [...begun, option]));
@@ -183,14 +192,17 @@ function isAllowed(outcome: string): boolean {
 /** All that a later step can depend on, with the tokens named in the order in which they are met. */
 function keyOf(world: World): string {
   if (world.isFamilyRevoked) return "revoked";
-  const { disk, memory: { spare, replaced, quietAtMs }, inFlight, tokens, isOld, nowMs } = world;
+  const { disk, memory, inFlight, tokens, isOld, nowMs } = world;
+  const { spare, replaced, unsaved, quietAtMs } = memory;
   const names = new Map<string, string>();
   const name = (token: string | undefined) => {
     if (token !== undefined && !names.has(token)) names.set(token, String(names.size));
     return token === undefined ? "-" : names.get(token)!;
   };
   const previous = disk.kind === "doubtful" ? disk.previous : undefined;
-  const held = [disk.current, previous, spare?.token, spare?.of, ...inFlight.toSorted()].map(name);
+  const onDisk = [disk.current, previous];
+  const inMemory = [spare?.token, spare?.of, unsaved?.tokens.current, unsaved?.of];
+  const held = [...onDisk, ...inMemory, ...inFlight.toSorted()].map(name);
   const described = [...names].map(([token, short]) => {
     const { successor, isRevoked } = tokens[Number(token)]!;
     if (isRevoked) return `${short} revoked`;
@@ -204,6 +216,7 @@ function keyOf(world: World): string {
     isOld,
     quietAtMs <= nowMs,
     replaced === disk.current,
+    unsaved?.tokens.kind,
     ...held,
     "|",
     ...described,
@@ -239,7 +252,9 @@ async function explore(mostFaults: number, without: readonly string[] = []): Pro
       if (!await recovers(world)) lost.push(way);
       const add = (reached: World, cost: number, what: string) =>
         (levels[faults + cost] ??= []).push([reached, [...way, what]]);
-      for (const [reached, cost, what] of await renewals(world)) add(reached, cost, what);
+      for (const act of [renewTokens, saveUnsaved]) {
+        for (const [reached, cost, what] of await outcomesOf(world, act)) add(reached, cost, what);
+      }
       add(restart(world), 0, "restart");
       add(letTimePass(world), 0, "six hours");
       world.inFlight.forEach((token, at) => {

@@ -83,15 +83,49 @@ Deno.test("renew() goes on with an access token that the disk refuses, and renew
   const { rotation, system, log, sent, stored } = await setUp([
     renewed("access-1", "refresh-1"),
     renewed("access-2", "refresh-2"),
+    renewed("access-3", "refresh-3"),
   ]);
   system.files.fail("save the identity", "full");
   assertEquals((await rotation.renew()).kind, "ok");
   assertEquals(rotation.identity.accessToken, "access-1");
   assertEquals(await stored(), ["access-0", "refresh-0"]);
   assert(log.told("cannot save the access token").length > 0);
+  await rotation.renew();
+  assertEquals([sent, await stored()], [["refresh-0", "refresh-0"], ["access-0", "refresh-0"]]);
   system.files.heal("save the identity");
   await rotation.renew();
-  assertEquals([sent, await stored()], [["refresh-0", "refresh-0"], ["access-2", "refresh-2"]]);
+  assertEquals([sent.at(-1), await stored()], ["refresh-2", ["access-3", "refresh-3"]]);
+});
+
+Deno.test("saveUnsaved() saves the pair that the disk had refused, for a restart and for the next renewal", async () => {
+  const { rotation, system, sent, stored, deps } = await setUp([
+    renewed("access-1", "refresh-1"),
+    renewed("access-2", "refresh-2"),
+  ]);
+  system.files.fail("save the identity", "full");
+  await rotation.renew();
+  rotation.saveUnsaved();
+  await rotation.idle();
+  assertEquals(await stored(), ["access-0", "refresh-0"]);
+  system.files.heal("save the identity");
+  rotation.saveUnsaved();
+  await rotation.idle();
+  assertEquals([await stored(), sent.length], [["access-1", "refresh-1"], 1]);
+  const found = await loadIdentity(system, "/state");
+  assert(found !== undefined);
+  await new TokenRotation(deps, found).renew();
+  assertEquals([sent, await stored()], [["refresh-0", "refresh-1"], ["access-2", "refresh-2"]]);
+});
+
+Deno.test("saveUnsaved() saves nothing where another process has renewed since", async () => {
+  const { rotation, system, stored } = await setUp([renewed("access-1", "refresh-1")]);
+  system.files.fail("save the identity", "full");
+  await rotation.renew();
+  system.files.heal("save the identity");
+  await saveIdentity(system, "/state", { ...IDENTITY, accessToken: "a-9", refreshToken: "r-9" });
+  rotation.saveUnsaved();
+  await rotation.idle();
+  assertEquals(await stored(), ["a-9", "r-9"]);
 });
 
 Deno.test("renew() resolves when the new pair is on disk", async () => {
@@ -180,7 +214,7 @@ Deno.test("renew() uses the last stored token while the disk cannot be read", as
   await rotation.renew();
   await rotation.renew();
   assertEquals(sent, ["refresh-0", "refresh-1", "refresh-1"]);
-  assertEquals(log.told("cannot read the tokens").length, 2);
+  assertEquals(log.told("cannot read the tokens").length, 3);
 });
 
 Deno.test("renew() goes back to the spent token where its successor is refused at its first use", async () => {

@@ -52,13 +52,13 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("backoff never reset", [
     "connection/state.ts",
-    'return { failures: 0, notBeforeMs: -Infinity };\n    case "failed"',
-    'return { failures: path.failures, notBeforeMs: -Infinity };\n    case "failed"',
+    "isForeign(answer) ? path : { failures: 0, notBeforeMs: -Infinity };",
+    "{ failures: path.failures, notBeforeMs: -Infinity };",
   ]),
   mutant("attempts used up by an outage", [
     "delivery/sender.ts",
     '      case "failed":\n        this.#attribution.recordServerFailure();',
-    '      case "failed":\n        return this.#attribute(event, { status: 400, why: answer.why });\n' +
+    '      case "failed":\n        return this.#attribute(event, { status: 400, why: answer.why }, answer);\n' +
     "        this.#attribution.recordServerFailure();",
   ]),
   mutant("delete before acknowledged", [
@@ -157,8 +157,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("a process does not know the predecessor of a token that it finds", [
     "connection/rotation_rule.ts",
-    ': { current, kind: "doubtful", previous: token },',
-    ': { current, kind: "unsent" },',
+    ': { current, kind: "doubtful", previous: token };',
+    ': { current, kind: "unsent" };',
   ]),
   mutant("a new token is used while a request with its predecessor is on its way", [
     "connection/rotation_rule.ts",

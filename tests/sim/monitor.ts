@@ -33,8 +33,8 @@ const MOMENT_MS = 1_000;
 const FAILURES_TO_OPEN = 5;
 const MOST_PROBE_REQUESTS = 5;
 const MOST_CALLS_IN_60_S = 30;
-/** The server's own window, and a few that it turns away or that never reach it. */
-const MOST_REPORTS_IN_60_S = 36;
+/** The server's own window, and as many as may be in flight with a token that it no longer accepts. */
+const MOST_REPORTS_IN_60_S = 30 + 8;
 const MOST_FAILURES_IN_60_S = 14;
 /** Waits at the cap that are all alike: by chance less often than once in 10^9. */
 const ALIKE = 6;

@@ -236,7 +236,7 @@ function outageWords({ why, status, offline }: Outage): string {
   if (offline) return `this host seems to be offline: ${factOf(why)}`;
   if (status === null) return `the server is not reachable: ${factOf(why)}`;
   return status < 500
-    ? `something else than the server answers: ${factOf(why)}`
+    ? `the server gives no good answer: ${factOf(why)}`
     : `the server answers with errors: ${factOf(why)}`;
 }
 
@@ -250,7 +250,7 @@ function outageAdvice({ why, status, offline }: Outage): string {
     return "see whether the server runs and can be reached from here; events wait meanwhile";
   }
   return status < 500
-    ? "see to what is in front of the server, a proxy, a portal or a filter; events wait meanwhile"
+    ? "see to the server's setup, and to what is in front of it: a proxy, a portal or a filter"
     : "see the server's own log; events wait in the buffer meanwhile";
 }
 

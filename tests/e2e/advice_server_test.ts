@@ -85,7 +85,10 @@ Deno.test("advice in an outage: the server, its answers and the network of this 
     await isWellAgain(host);
     await host.server.setFault({ mode: "html", status: 200 });
     await host.pennon(ONCE);
-    assertStringIncludes(await nextOf(host, "outage"), "see to what is in front of the server");
+    assertStringIncludes(
+      await nextOf(host, "outage"),
+      "see to the server's setup, and to what is in front",
+    );
     await host.server.setFault(HEALTHY);
     await isWellAgain(host);
     await host.server.setFault({ mode: "refuse" });

@@ -188,7 +188,7 @@ export const CONNECTION_CONDITIONS: readonly Condition[] = [
   connected(
     "a portal answers in the server's place",
     {
-      health: "DEGRADED: something else than the server answers: HTTP 302: a redirect, which is " +
+      health: "DEGRADED: the server gives no good answer: HTTP 302: a redirect, which is " +
         "not followed, since 03:08Z (5 min)",
       check: 1,
       code: "outage",

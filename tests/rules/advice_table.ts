@@ -255,7 +255,7 @@ export const ADVICE: Readonly<Record<string, readonly (readonly [part: string, t
       ["see the network of this host", OUTAGE],
       ["see whether the server runs", OUTAGE],
       ["see the server's own log; events", OUTAGE],
-      ["see to what is in front of the server", OUTAGE],
+      ["see to the server's setup, and", OUTAGE],
       ["see the server's own log, and that of any proxy", {
         test: [SERVERS, "advice on a server that asks to come later for hours"],
       }],

@@ -96,7 +96,7 @@ export class PolicyRefresh {
       this.#askedVersion = client.serverVersion;
       const timeoutMs = Math.min(TIMEOUT_MS, limits.timeoutMs ?? Infinity);
       answer = await client.policy(caller, { ...limits, timeoutMs });
-      return concernsAll(answer) ? answer : { kind: "aborted" } as const;
+      return forAll(answer);
     }, { signal });
     await this.#apply(answer);
   }
@@ -150,8 +150,15 @@ export async function loadPolicy(
   }
 }
 
-/** Whether an answer says that the server no longer accepts this agent, wherever it asks. */
-function concernsAll(answer: Answer<unknown>): boolean {
-  return answer.kind === "unauthorized" ||
+/**
+ * What an answer says for all calls: that the server no longer accepts this agent, or that it is to be left alone
+ * for a while (503 with `Retry-After`), which is no outage as long as check-ins say of none.
+ */
+function forAll<T>(answer: Answer<T>): Answer<T> {
+  const isRefused = answer.kind === "unauthorized" ||
     answer.kind === "operator_required" && answer.refusal !== undefined || isAgentUnknown(answer);
+  if (isRefused || answer.kind === "limited" && answer.isOverloaded) return answer;
+  if (answer.kind !== "failed" || answer.retryAfterMs === null) return { kind: "aborted" };
+  const { why, retryAfterMs } = answer;
+  return { kind: "limited", why, retryAfterMs, isOverloaded: true };
 }

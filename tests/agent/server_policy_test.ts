@@ -160,6 +160,24 @@ Deno.test("nothing that the policy's route answers disturbs check-ins and report
   }
 });
 
+Deno.test("a policy's route that asks to be left alone for a while holds back all calls, and is no outage", async () => {
+  const { system, server, log, whileRunning } = setUp();
+  const send = server.sendHttp;
+  const turnedAwayMs: number[] = [];
+  system.sendHttp = async (request) => {
+    if (!request.url.endsWith("/config")) return await send(request);
+    turnedAwayMs.push(system.clock.monotonicMs());
+    return response(503, '{"error":"later"}', { "retry-after": "300" });
+  };
+  await whileRunning(() => system.clock.advance(40 * MINUTE_MS));
+  assert(turnedAwayMs.length >= 2, String(turnedAwayMs.length));
+  for (const atMs of turnedAwayMs) {
+    const next = server.requests.find((request) => request.atMs > atMs);
+    assert(next === undefined || next.atMs >= atMs + 300_000, `${next?.path} after ${atMs}`);
+  }
+  assertEquals(log.told("connection breaker opened"), []);
+});
+
 Deno.test("a policy's route that hangs holds a check-in up for 10 s, and counts as no failure", async () => {
   const { system, server, log, whileRunning } = setUp();
   const send = server.sendHttp;

@@ -379,7 +379,8 @@ function assessBuffer({ buffer, limits, state, holder, nowMs }: Status): HealthR
 }
 
 function assessClock(status: Status): HealthReason[] {
-  if (status.holder === null || clockBackMs(status) === 0) return [];
+  const isServed = status.holder !== null || status.state?.isOnce === true;
+  if (!isServed || clockBackMs(status) === 0) return [];
   const words =
     "the clock of this host went back: the times shown are wrong until the next check-in";
   return [degraded("clock_went_back", words, { next: "see the time service of this host" })];

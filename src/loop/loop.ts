@@ -119,7 +119,11 @@ export class Loop {
   async run(signals: ShutdownSignals): Promise<void> {
     const { shutdownSignal } = signals;
     shutdownSignal.addEventListener("abort", () => this.#wake.abort(WOKEN));
-    this.#state = { ...this.#state, isOnce: false };
+    if (this.#state.isOnce) {
+      // From here on an agent that dies is missed, also before its first check-in.
+      this.#state = { ...this.#state, isOnce: false };
+      await this.#save({ isDurable: false });
+    }
     this.#deps.runner.resume(shutdownSignal);
     this.#spreadStart();
     try {

@@ -127,6 +127,8 @@ Deno.test("assessHealth() believes a clock that went back by more than a minute"
   });
   assertEquals(codes(restarted), ["degraded clock_went_back"]);
   assertEquals(nextAttemptAtMs(restarted), null);
+  const state = { isOnce: true, lastCheckInAtMs: NOW_MS + HOUR_MS };
+  assertEquals(codes(running({ holder: null }, {}, state)), ["degraded clock_went_back"]);
 });
 
 Deno.test("assessHealth() reports evictions for a day, and then while the buffer is nearly full", () => {

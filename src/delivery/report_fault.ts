@@ -9,8 +9,8 @@ import type { EventKey } from "../buffer/buffer.ts";
 import type { Answer } from "../server/answer.ts";
 import type { HttpErrorReason } from "../system/http.ts";
 
-/** Failures of a request that has left. */
-const LEFT: ReadonlySet<HttpErrorReason> = new Set([
+/** Failures after which the server may have the request. */
+const AFTER_SENDING: ReadonlySet<HttpErrorReason> = new Set([
   "timeout",
   "cut_off",
   "malformed",
@@ -119,7 +119,9 @@ export function asReportFailure<T>(answer: Answer<T>, fault: TokenFault): Answer
 export function mayHaveArrived(answer: Answer<unknown>): boolean {
   switch (answer.kind) {
     case "failed":
-      if (answer.status === null) return answer.reason === undefined || LEFT.has(answer.reason);
+      if (answer.status === null) {
+        return answer.reason === undefined || AFTER_SENDING.has(answer.reason);
+      }
       return answer.isSaid !== true;
     case "report_failed":
       return answer.isSaid !== true;

@@ -64,7 +64,7 @@ export type Answer<T> =
     readonly rateLimit?: RateLimit;
     /** The server has not judged the report itself; see `delivery/report_fault.ts`. */
     readonly isUnjudged?: true;
-    /** As above. */
+    /** The server itself says that it failed, in a JSON body's `error`. */
     readonly isSaid?: true;
   }
   | { readonly kind: "unauthorized"; readonly why: string }

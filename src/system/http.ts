@@ -55,8 +55,9 @@ export interface HttpResponse {
 /**
  * Why no whole answer came.
  *
- * `offline`: nothing left this host (no link, no route, no resolver, no file or right to open a connection). `unreachable`: a network on the way, or
- * this host's own, does not reach the server's host. `dns`: the name does not resolve.
+ * `offline`: nothing left this host (no link, no route, no resolver, no file or right to open a connection).
+ * `unreachable`: a network on the way, or this host's own, does not reach the server's host. `dns`: the name
+ * does not resolve.
  * `refused`: nothing listens on the port. `tls`: no trust. `timeout`: a limit of the request was reached.
  * `cut_off`: the connection ended before the answer did. `malformed`: the answer is not HTTP.
  * `too_large`: a body of more than `maxBodyBytes`, or too much around it. `proxy`: the proxy refuses, or

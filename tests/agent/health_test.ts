@@ -151,6 +151,12 @@ Deno.test("assessHealth() reports evictions for a day, and then while the buffer
 Deno.test("assessHealth() wants events delivered within an hour while the server is there", () => {
   const buffer = { ...status().buffer!, pending: 1, oldestPendingMs: NOW_MS - HOUR_MS };
   assertEquals(codes(running({ buffer })), ["degraded delivery_late"]);
+  const paths = {
+    check_in: { failures: 1, notBeforeMs: NOW_MS + 1_000 },
+    delivery: { failures: 0, notBeforeMs: null },
+  };
+  // A server that asks to come later takes no check-ins.
+  assertEquals(codes(running({ buffer }, { paths })), []);
   const younger = { ...buffer, oldestPendingMs: NOW_MS - HOUR_MS + 1 };
   assertEquals(codes(running({ buffer: younger })), []);
   assertEquals(codes(running({ buffer }, { breaker: OPEN })), ["degraded breaker_open"]);

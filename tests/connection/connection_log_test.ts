@@ -153,6 +153,15 @@ Deno.test("logAnswer() calls an operator once, and says when that is over", () =
   const ok: Answer<unknown> = { kind: "ok", value: {}, rateLimit: null };
   const [over] = told(ok, { before: person("token") });
   assertEquals([over?.level, over?.message], ["info", "server accepts this agent again"]);
+  const broken: Answer<unknown> = {
+    kind: "failed",
+    why: "HTTP 502",
+    status: 502,
+    offline: false,
+    retryAfterMs: null,
+  };
+  const messages = told(broken, { before: person("token") }).map(({ message }) => message);
+  assertEquals(messages.includes("server accepts this agent again"), false);
 });
 
 Deno.test("logAnswer() tells of refused tokens once, and calls nobody yet", () => {

@@ -21,6 +21,14 @@ const breaker = connectionPolicy(settings, backoff);
 
 const ok: Answer<unknown> = { kind: "ok", value: {}, rateLimit: null };
 
+/** Of a proxy in front of the server. */
+const FOREIGN: Answer<unknown> = {
+  kind: "refused",
+  why: "HTTP 404",
+  status: 404,
+  isForeign: true,
+};
+
 function failed(extra: { offline?: boolean; retryAfterMs?: number } = {}): Answer<unknown> {
   return {
     kind: "failed",
@@ -189,6 +197,7 @@ Deno.test("applyAnswer() asks once an hour while operator action is required, un
     notBeforeMs: 1_000 + 3_600_000,
   });
   assertEquals(after([refused, failed()]).operatorAction?.why, "HTTP 403");
+  assertEquals(after([refused, FOREIGN]).operatorAction?.why, "HTTP 403");
   assertEquals(after([refused, ok]).operatorAction, null);
 });
 
@@ -275,6 +284,7 @@ Deno.test("applyAnswer() counts a 429 among the failures of its path alone, unti
   assertEquals(after([limited, ok]).paths.check_in.failures, 0);
   const refused: Answer<unknown> = { kind: "refused", why: "HTTP 400", status: 400 };
   assertEquals(after([limited, refused]).paths.check_in, { failures: 0, notBeforeMs: -Infinity });
+  assertEquals(after([failed(), FOREIGN]), after([failed()]), "a proxy's page changes nothing");
 });
 
 Deno.test("applyAnswer() knows from any answer that this host is online again", () => {

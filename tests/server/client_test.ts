@@ -16,6 +16,7 @@ function setUp(
 ) {
   const sent: HttpRequest[] = [];
   const secrets = new Secrets();
+  const clock = new FakeClock();
   const client = new Client(
     (request) => {
       sent.push(request);
@@ -28,7 +29,7 @@ function setUp(
       }
       return Promise.resolve({ ...response(200, "{}"), ...answer });
     },
-    new FakeClock(),
+    clock,
     {
       serverUrl: "https://server.test/base",
       agentVersion: "1.2.3",
@@ -42,7 +43,7 @@ function setUp(
       secrets,
     },
   );
-  return { client, sent, secrets };
+  return { client, sent, secrets, clock };
 }
 
 Deno.test("every call goes to its own path, with its own method, token and body", async () => {
@@ -245,6 +246,18 @@ Deno.test("no report counts as delivered by a 404 that is not the server's own",
       assertEquals(read.kind, kind, `${body} ${JSON.stringify(headers)} ${isKnown}`);
     }
   }
+});
+
+Deno.test("a server that has said no version for a day is believed that it has no such route", async () => {
+  let answer = response(200, "{}", { "x-redflag-version": "0.2.9" });
+  const { client, clock } = setUp(() => answer);
+  const report = async () => (await client.report(caller, { report: "events", body: "{}" })).kind;
+  assertEquals(await report(), "ok");
+  answer = response(404, "404 page not found");
+  await clock.advance(24 * 3_600_000 - 1);
+  assertEquals(await report(), "refused");
+  await clock.advance(1);
+  assertEquals(await report(), "ok");
 });
 
 Deno.test("report() adds the agent's id to storage metrics, and to nothing else", async () => {
